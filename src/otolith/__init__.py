@@ -1,0 +1,1 @@
+"""Understand what a person does from what they wear."""

@@ -1,0 +1,1 @@
+"""Config, errors, files, the folder-as-registry and randomness; imports nothing of ours."""

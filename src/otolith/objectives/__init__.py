@@ -1,0 +1,26 @@
+"""Objectives: features -> loss; each returns a `LossOutput`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from otolith.core.registry import Registry
+
+OBJECTIVES = Registry("otolith.objectives", "objective")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossOutput:
+    """A loss with its named parts.
+
+    Args:
+        total: Scalar with gradient.
+        parts: Named detached scalars for the log.
+        per_sample_B: Detached loss per sample where it exists, for per-dataset curves.
+    """
+
+    total: Tensor
+    parts: dict[str, Tensor] = field(default_factory=dict)
+    per_sample_B: Tensor | None = None

@@ -1,0 +1,1 @@
+"""Plots, self-contained HTML pages, model and data set cards."""

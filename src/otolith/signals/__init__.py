@@ -1,0 +1,1 @@
+"""Pure functions on arrays: units, resampling, gravity, rotations, spectrograms, window statistics."""

@@ -1,0 +1,82 @@
+"""Systems: one file per published system; joins encoders, heads and objectives.
+
+A component file holds a `Config` and a `System` that is built as `System(config)`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from otolith.core.registry import Registry
+from otolith.objectives import LossOutput
+from otolith.windows.batch import Batch
+
+SYSTEMS = Registry("otolith.systems", "system")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyReport:
+    """What happened to the keys of a foreign state dict.
+
+    Args:
+        loaded: Official key -> our key, for keys that kept their value.
+        renamed: Subset of `loaded` whose name or layout changed.
+        missing: Our keys that the file does not give.
+        unexpected: Official keys that nothing of ours takes.
+        ignored: Official keys that are known not to matter, with the reason.
+    """
+
+    loaded: dict[str, str]
+    renamed: dict[str, str]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    ignored: dict[str, str]
+
+
+class System(nn.Module, ABC):
+    """A trainable model.
+
+    Attributes:
+        config: The settings it was built from; saved with the weights.
+        has_text: Whether `embed_texts` works, that is, whether labels can be given as words.
+        trainable: Whether it has a loss; a fixed feature extractor has none.
+    """
+
+    has_text: ClassVar[bool] = False
+    trainable: ClassVar[bool] = True
+    config: Any
+
+    @abstractmethod
+    def embed(self, batch: Batch) -> Tensor:
+        """Return one vector per sample [B, D], float32, in evaluation mode."""
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> LossOutput:
+        """Return the training loss of a batch. Random draws come from `batch.keys_B` alone."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return one vector per text [L, D], comparable with `embed` by cosine."""
+        raise NotImplementedError
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`."""
+        return [{"name": "all", "params": [p for p in self.parameters() if p.requires_grad]}]
+
+    def after_step(self, batch: Batch) -> None:
+        """Update state that follows an optimizer step (queues, momentum copies)."""
+
+    @classmethod
+    def from_official(
+        cls, state: Mapping[str, Tensor], settings: Mapping[str, Any]
+    ) -> tuple[System, KeyReport]:
+        """Build the system from weights with the authors' key names."""
+        raise NotImplementedError
+
+    def to_official(self) -> dict[str, Tensor]:
+        """Return the weights under the authors' key names."""
+        raise NotImplementedError

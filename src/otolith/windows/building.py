@@ -242,9 +242,7 @@ def _class_names(parts: Sequence[Part], spec: WindowSpec) -> tuple[str, ...]:
     for part in labelled:
         table = part.folder.annotations
         inside = codes(table, "recording_id", part.recording_ids) >= 0
-        mine = table.filter(
-            pa.array(inside & (text_column(table, "track") == spec.label_track))
-        )
+        mine = table.filter(pa.array(inside & (text_column(table, "track") == spec.label_track)))
         found |= set(pc.unique(pc.list_flatten(mine["labels"])).to_pylist())
     return tuple(sorted(found))
 

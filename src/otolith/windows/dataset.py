@@ -71,9 +71,7 @@ class WindowDataset(Dataset[Batch]):
         self._targets = TargetMaker(built, spec)
         self.verbs, self.nouns = self._targets.verbs, self._targets.nouns
         self._reader = StreamReader(parts, built.infos, spec)
-        self._usual = tuple(
-            self._usual_layout(column) for column in range(len(self.table.streams))
-        )
+        self._usual = tuple(self._usual_layout(column) for column in range(len(self.table.streams)))
 
     def _usual_layout(self, column: int) -> Layout:
         """How a stream looks where it is absent; one name must mean one kind everywhere."""

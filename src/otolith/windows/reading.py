@@ -174,9 +174,7 @@ def _float64(values: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, np.float64))
 
 
-def _fill_missing(
-    values_BTC: np.ndarray, mask_BT: np.ndarray, channel_mask_BC: np.ndarray
-) -> None:
+def _fill_missing(values_BTC: np.ndarray, mask_BT: np.ndarray, channel_mask_BC: np.ndarray) -> None:
     """Deal with missing values (NaN) in place.
 
     Time steps without any value are masked; a channel without any value is masked; a single

@@ -190,9 +190,7 @@ def _layout(stream: Stream, dataset: str, spec: WindowSpec) -> Layout:
             row_rate_hz=1.0 / stream.stride_s,
         )
     fps = spec.video_fps
-    return Layout(
-        kind=kind, channels=(), columns=None, width=3, lead_s=0.5 / fps, row_rate_hz=fps
-    )
+    return Layout(kind=kind, channels=(), columns=None, width=3, lead_s=0.5 / fps, row_rate_hz=fps)
 
 
 def _chosen(

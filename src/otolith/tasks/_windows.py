@@ -25,7 +25,7 @@ class EvaluationWindows:
         window_s: Length of a window in s.
         stride_s: Distance of neighbouring windows in s; None = the length (no overlap).
         min_label_share: Smallest share of a window that must carry its label.
-        streams: Streams to use; empty = all motion streams.
+        streams: Motion streams to use, each gives windows of its own; empty = all.
         labels: Class names to keep, in this order; empty = all of the data set that occur.
     """
 
@@ -67,9 +67,9 @@ def labelled_windows(part: DatasetPart, settings: EvaluationWindows) -> Labelled
         window_s=settings.window_s,
         stride_s=settings.stride_s,
         streams=settings.streams,
+        separate=True,
         label_rule="majority",
         min_label_share=settings.min_label_share,
-        keep_unlabelled=False,
     )
     windows = WindowDataset([part], spec, labels=settings.labels or part.labels)
     present = np.unique(windows.table.label)

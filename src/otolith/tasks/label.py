@@ -16,6 +16,7 @@ from otolith.tasks._classifiers import fit_predict, normalise
 from otolith.tasks._model import Model
 from otolith.tasks._windows import Labelled
 from otolith.windows.dataset import WindowDataset
+from otolith.windows.memory import memory_part
 from otolith.windows.table import WindowSpec
 
 
@@ -29,6 +30,7 @@ class Config:
         smoothing_s: How long an activity lasts at least, as a preference; 0 = no smoothing.
         min_confidence: Segments below it are called `unknown`.
         temperature: Sharpness of word similarities (cosine / temperature).
+        streams: Motion streams to use; empty = all, whose probabilities are averaged.
     """
 
     window_s: float = 5.0
@@ -36,6 +38,7 @@ class Config:
     smoothing_s: float = 4.0
     min_confidence: float = 0.0
     temperature: float = 0.05
+    streams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,15 +115,10 @@ def label_recording(
         window_s=settings.window_s,
         stride_s=settings.stride_s,
         label_rule="none",
-        keep_unlabelled=True,
+        streams=settings.streams,
+        separate=True,
     )
-    windows = WindowDataset.from_recordings([recording], spec)
-    if not len(windows):
-        raise DataError(
-            f'"{recording.id}" lasts {recording.duration_s:.1f} s, less than one window of '
-            f"{settings.window_s:g} s.",
-            "Use a shorter window.",
-        )
+    windows = WindowDataset([memory_part([recording])], spec)
     features = model.embed(windows, show=show)
     if examples is not None:
         names, scores, how = _from_examples(model, features, examples, labels)

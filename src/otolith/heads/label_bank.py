@@ -53,7 +53,8 @@ class Head(nn.Module):
         if config.use_mean_pooling:
             return
         count, width = config.num_prototypes, config.width
-        self.queries = nn.Parameter(torch.randn(count, config.num_queries, width) * width**-0.5)
+        queries = torch.randn(count, config.num_queries, width) * width**-0.5
+        self.queries = nn.Parameter(queries[0] if count == 1 else queries)
         self.cross = Attention(width, config.num_heads, config.dropout)
         self.norm = nn.LayerNorm(width)
         self.outputs = nn.ModuleList(
@@ -73,8 +74,9 @@ class Head(nn.Module):
         """
         if self.config.use_mean_pooling:
             return mean_pool(tokens_LTD, mask_LT, normalize=normalize)
-        read = self.norm(self.cross(self.queries.flatten(0, 1)[None], tokens_LTD, mask_LT))
-        read_LKQD = read.unflatten(1, self.queries.shape[:2])
+        queries = self.queries.reshape(1, -1, self.config.width)
+        read = self.norm(self.cross(queries, tokens_LTD, mask_LT))
+        read_LKQD = read.unflatten(1, (self.config.num_prototypes, -1))
         vectors = [output(read_LKQD[:, k]) for k, output in enumerate(self.outputs)]
         label_LKD = torch.stack(vectors, 1)
         label = label_LKD[:, 0] if self.config.num_prototypes == 1 else label_LKD

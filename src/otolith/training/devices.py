@@ -4,10 +4,12 @@ Of accelerate we use device choice, launch environment, autocast, loss scaling a
 wrapping for several processes. Its data loader preparation is not used: our sampler gives
 each process its slice of a global batch.
 
-Rule for losses under several processes: `loss(batch)` returns the mean over its own samples,
-or, if it gathers, the mean over the global batch (with a gather whose backward sums over the
-processes). The loop weighs each process by its share of the global batch and gradients are
-averaged; both kinds then give the gradient of the mean over the global batch.
+Rule for losses under several processes. Gradients are averaged over the processes. A loss that
+is the mean over a process's own samples is weighted by the process's share of the global batch,
+so the result is the gradient of the mean over the global batch, also when a rest is shared
+unevenly. A loss that gathers rows of all processes (with a gather whose backward sums over them)
+may do the same, or normalise over the global batch itself and say so with
+`LossOutput.is_global`: then the plain mean over the processes is taken.
 """
 
 from __future__ import annotations
@@ -105,21 +107,33 @@ class Devices:
         return tensor.cpu().numpy()
 
     def sum_losses(
-        self, sums: LossSums, datasets: tuple[str, ...], flags: tuple[float, ...] = ()
+        self,
+        sums: LossSums,
+        datasets: tuple[str, ...],
+        *,
+        is_global: bool,
+        flags: tuple[float, ...] = (),
     ) -> tuple[LossSums, tuple[float, ...]]:
-        """Return sums over all processes, and the sums of `flags`, in one exchange.
+        """Return a batch's sums over all processes, and the sums of `flags`, in one exchange.
+
+        Args:
+            sums: What `LossSums.of` measured on this process.
+            datasets: Data sets in `sums`, the same on every process.
+            is_global: `LossOutput.is_global` of the loss.
+            flags: Numbers to be summed.
 
         Raises:
             TrainingError: The processes' losses have parts of different names.
         """
-        if self.world_size == 1:
-            return sums, flags
-        own = tuple(n for n in sums.values if not n.startswith(DATASET))
-        if own != self._names:
-            self._agree(own)
-        names = [*own, *(DATASET + n for n in datasets)]
-        vector = self.sum_numbers(np.concatenate([np.array(flags), sums.to_vector(names)]))
-        return LossSums.from_vector(names, vector[len(flags) :]), tuple(vector[: len(flags)])
+        if self.world_size > 1:
+            own = tuple(n for n in sums.values if not n.startswith(DATASET))
+            if own != self._names:
+                self._agree(own)
+            names = [*own, *(DATASET + n for n in datasets)]
+            vector = self.sum_numbers(np.concatenate([np.array(flags), sums.to_vector(names)]))
+            sums = LossSums.from_vector(names, vector[len(flags) :])
+            flags = tuple(vector[: len(flags)].tolist())
+        return (sums.spread(self.world_size) if is_global else sums), flags
 
     def all_flags(self, flag: bool) -> bool:
         """Return whether the flag is set on any process."""

@@ -69,6 +69,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     extra_metrics: Callable[[System], Mapping[str, float]] | None = None,
     checkpoint: str = "",
+    devices: Devices | None = None,
 ) -> RunResult:
     """Train a system.
 
@@ -86,6 +87,7 @@ def fit(
             mode; what the main process returns becomes `validation/<name>`.
         checkpoint: Name of the checkpoint in `folder` to continue from, such as `latest`;
             empty = a new run.
+        devices: Device and processes, if they were set up before; None = set up here.
 
     Returns:
         The result; the best weights are in `checkpoints/best`.
@@ -94,7 +96,8 @@ def fit(
         TrainingError: The run had to stop; the message says why and what is saved.
         CheckpointError: The checkpoint cannot be continued.
     """
-    loop = _Loop(system, train, validation, config, folder, system_name, seed)
+    devices = devices or Devices(config)
+    loop = _Loop(system, train, validation, config, folder, system_name, seed, devices)
     loop.provenance = dict(provenance or {})
     loop.callbacks = list(callbacks) if loop.devices.is_main else []
     loop.extra_metrics = extra_metrics
@@ -119,10 +122,11 @@ class _Loop:
         folder: Path,
         system_name: str,
         seed: int,
+        devices: Devices,
     ) -> None:
         self.system, self.train, self.validation = system, train, validation
         self.config, self.folder, self.system_name, self.seed = config, folder, system_name, seed
-        self.devices = Devices(config)
+        self.devices = devices
         self.state = LoopState()
         self.num_batches = len(train)
         self.steps_per_epoch = -(-self.num_batches // config.accumulate)

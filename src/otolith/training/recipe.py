@@ -8,9 +8,11 @@ import pydantic
 from pydantic import Field
 
 from otolith.core.config import component, config
+from otolith.core.errors import suggest
 from otolith.systems import SYSTEMS
 from otolith.training.config import Share, TrainingConfig
 from otolith.windows.spec import WindowSpec
+from otolith.windows.transforms import PRESETS, Augment
 
 
 @config
@@ -36,14 +38,14 @@ class DatasetChoice:
 
     Args:
         name: Registered data set, one of the user's own, or the path of a data folder.
-        root: Folder of the official release; empty = where `otolith data` put it.
-        split: Part of the data set.
+        root: Folder of the official release, to be converted; empty = use what is converted.
+        split: Part of the data set; None = all of it, for pretraining all but its test part.
         subjects: People to take; None = all of the split.
     """
 
     name: str
     root: str = ""
-    split: Literal["all", "train", "validation", "test"] = "train"
+    split: Literal["all", "train", "validation", "test"] | None = None
     subjects: tuple[str, ...] | None = None
 
 
@@ -74,7 +76,7 @@ class DataConfig:
         is_pretrain: Whether labels are withheld.
         window: How recordings are cut.
         sampling: How often a sample is drawn.
-        transform: Preset of augmentations for training; empty = none.
+        augment: Augmentation of training batches: the name of a preset, or its settings.
         validation_fraction: Share of the people of each data set that only validate.
     """
 
@@ -82,8 +84,17 @@ class DataConfig:
     is_pretrain: bool = False
     window: WindowSpec = Field(default_factory=WindowSpec)
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
-    transform: str = ""
+    augment: Augment = Field(default_factory=Augment)
     validation_fraction: Share = 0.1
+
+    @pydantic.field_validator("augment", mode="before")
+    @classmethod
+    def _preset(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value not in PRESETS:
+                raise ValueError(f"there is no such preset; {suggest(value, PRESETS)}")
+            return {"steps": PRESETS[value]}
+        return value
 
     @pydantic.field_validator("datasets", mode="before")
     @classmethod

@@ -127,7 +127,9 @@ class Stepper:
             own = LossSums.of(output, batch, self.datasets)
             bad = not math.isfinite(own.values[LOSS][0])
             flags = (float(bad), float(self.wants_stop()))
-            total, (num_bad, num_stops) = devices.sum_losses(own, self.datasets, flags)
+            total, (num_bad, num_stops) = devices.sum_losses(
+                own, self.datasets, is_global=output.is_global, flags=flags
+            )
             result.stop |= num_stops > 0
             if num_bad:
                 result.problem = "the loss is no finite number"
@@ -136,9 +138,9 @@ class Stepper:
             result.sums.add(total)
             result.num_samples += int(total.num_samples)
             expected = expected or total.num_samples * left
-            devices.backward(
-                output.total.float() * (own.num_samples * devices.world_size / expected)
-            )
+            own_share = own.num_samples * devices.world_size
+            share = total.num_samples if output.is_global else own_share
+            devices.backward(output.total.float() * (share / expected))
         return expected
 
     def _update(self, result: StepResult, expected: float) -> None:

@@ -39,6 +39,9 @@ class LossSums:
             output: What the system returned for `batch`.
             batch: The samples of this process.
             datasets: Data sets whose losses are wanted.
+
+        Returns:
+            Sums of this process; those of a global loss have yet to go through `spread`.
         """
         names = sorted(output.parts)
         tensors = [output.total, *(output.parts[n] for n in names)]
@@ -48,9 +51,10 @@ class LossSums:
         flat = torch.cat([t.detach().reshape(-1).float() for t in tensors]).cpu()
         numbers = flat.numpy().astype(np.float64)
         count = float(len(batch))
+        weight = 1.0 if output.is_global else count
         sums = cls()
         for name, number in zip([LOSS, *(PART + n for n in names)], numbers, strict=False):
-            sums.values[name] = (float(number) * count, count)
+            sums.values[name] = (float(number) * weight, count)
         losses_B = numbers[1 + len(names) :]
         if len(losses_B):
             sums._add_datasets(losses_B, batch.datasets, datasets)
@@ -66,6 +70,14 @@ class LossSums:
         for name, (total, count) in other.values.items():
             mine = self.values.get(name, (0.0, 0.0))
             self.values[name] = (mine[0] + total, mine[1] + count)
+
+    def spread(self, num_processes: int) -> LossSums:
+        """Turn sums over processes of a global loss into sums over samples."""
+        values = {
+            name: pair if name.startswith(DATASET) else (pair[0] / num_processes * pair[1], pair[1])
+            for name, pair in self.values.items()
+        }
+        return LossSums(values)
 
     def means(self) -> dict[str, float]:
         """Return the mean per name, `loss` first; names without samples are left out."""

@@ -31,7 +31,8 @@ def validate(system: System, loader: BatchLoader, devices: Devices, seed: int) -
             torch.manual_seed(step_seed(seed, 0, position, devices.rank))
             with devices.autocast():
                 output = system.loss(batch.to(devices.device))
-            sums.add(LossSums.of(output, batch, loader.datasets))
+            own = LossSums.of(output, batch, loader.datasets)
+            total, _ = devices.sum_losses(own, loader.datasets, is_global=output.is_global)
+            sums.add(total)
     system.train(was_training)
-    total, _ = devices.sum_losses(sums, loader.datasets)
-    return total
+    return sums

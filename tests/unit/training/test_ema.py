@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from tests.training_toys import make_system
 
 from otolith.training.config import EmaConfig
 from otolith.training.ema import WeightAverage
-from tests.training_toys import make_system
 
 
 def test_the_average_follows_the_formula():

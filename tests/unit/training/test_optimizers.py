@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.training_toys import make_system
 
 from otolith.core.config import parse
 from otolith.core.errors import TrainingError
@@ -13,7 +14,6 @@ from otolith.training.optimizers import (
     schedule_factor,
     set_lr,
 )
-from tests.training_toys import make_system
 
 
 def with_gradients(system, value):

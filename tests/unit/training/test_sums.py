@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
+from tests.training_toys import ToyLoader
 
 from otolith.objectives import LossOutput
 from otolith.training.sums import LossSums, finite
-from tests.training_toys import ToyLoader
 
 
 def measured(batch_size=4, total=2.0):

@@ -161,7 +161,8 @@ def head_config(state: Mapping[str, Tensor], given: Mapping[str, Any]) -> semant
         num_fusion_queries=int(_shape(state, "cross_channel_fusion.attention.queries")[0]),
         num_pool_queries=4 if pool is None else int(pool.shape[0]),
         use_fusion_self_attention="cross_channel_fusion.attention.norm2.weight" in state,
-        use_pool_self_attention=not has_layers or "attention_pooling.attention.norm2.weight" in state,
+        use_pool_self_attention=not has_layers
+        or "attention_pooling.attention.norm2.weight" in state,
         per_patch=per_patch,
         keep_unused_layers=per_patch and has_layers,
         dropout=float(given.get("dropout", 0.1)),

@@ -155,16 +155,22 @@ def convert_to_official(own: Mapping[str, Tensor], names: Names) -> dict[str, Te
     return official
 
 
-def require_all(report: KeyReport, what: str) -> None:
+def require_all(report: KeyReport, what: str, *, optional: str | tuple[str, ...] = ()) -> None:
     """Refuse a conversion that left weights of ours without a value.
+
+    Args:
+        report: Report of the conversion.
+        what: Name of the model, for the message.
+        optional: Beginnings of keys that may be missing.
 
     Raises:
         CheckpointError: Keys are missing; up to eight are listed.
     """
-    if report.missing:
-        shown = ", ".join(report.missing[:8]) + (" ..." if len(report.missing) > 8 else "")
+    missing = [key for key in report.missing if not key.startswith(optional)]
+    if missing:
+        shown = ", ".join(missing[:8]) + (" ..." if len(missing) > 8 else "")
         raise CheckpointError(
-            f"The checkpoint does not give {len(report.missing)} weights of {what}: {shown}.",
+            f"The checkpoint does not give {len(missing)} weights of {what}: {shown}.",
             "Give a checkpoint of this model, or its settings.",
         )
 

@@ -13,8 +13,10 @@ from pydantic_core import ArgsKwargs
 from otolith.core.config import component, config, select
 from otolith.core.errors import suggest
 from otolith.encoders import ENCODERS, imu_tsfm
-from otolith.heads import channel_text_fusion, label_bank, semantic_head
-from otolith.objectives import semantic_alignment
+from otolith.heads.channel_text_fusion import Config as ChannelFusionConfig
+from otolith.heads.label_bank import Config as LabelBankConfig
+from otolith.heads.semantic_head import Config as HeadConfig
+from otolith.objectives.semantic_alignment import Config as ObjectiveConfig
 
 MPNET = {"name": "text_transformer", "source": "sentence-transformers/all-mpnet-base-v2"}
 
@@ -89,10 +91,10 @@ class Config:
     encoder: imu_tsfm.Config = Field(
         default_factory=lambda: imu_tsfm.Config(channel_text_width=None)
     )
-    head: semantic_head.Config = Field(default_factory=semantic_head.Config)
-    channel_fusion: channel_text_fusion.Config = Field(default_factory=channel_text_fusion.Config)
-    label_bank: label_bank.Config = Field(default_factory=label_bank.Config)
-    objective: semantic_alignment.Config = Field(default_factory=semantic_alignment.Config)
+    head: HeadConfig = Field(default_factory=HeadConfig)
+    channel_fusion: ChannelFusionConfig = Field(default_factory=ChannelFusionConfig)
+    label_bank: LabelBankConfig = Field(default_factory=LabelBankConfig)
+    objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
     text: component(ENCODERS) = Field(  # pyrefly: ignore  # a field type made at run time
         default_factory=lambda: select(ENCODERS, "text_minilm")
     )

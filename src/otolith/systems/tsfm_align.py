@@ -184,21 +184,24 @@ class System(BaseSystem):
         """Return cosines [B, L] of `embed` and `embed_texts`, the best prototype of each label."""
         return label_bank.similarity(features_BD, labels)
 
-    def features(
-        self, patches: Patches, text_LTD: Tensor, mask_LT: Tensor, index_BC: Tensor
+    def embed_patched(
+        self, patches: Patches, texts: tuple[Tensor, Tensor, Tensor] | None = None
     ) -> Tensor:
-        """Return encoder tokens conditioned on channel texts [B, P, C, D].
+        """Embed ready patches.
 
         Args:
             patches: Patches of the batch.
-            text_LTD: Token features of the different channel texts.
-            mask_LT: bool, True = real token.
-            index_BC: int64, which text describes which channel.
+            texts: Channel texts: token features of the different texts [L, T, D], bool mask [L, T]
+                and int64 number of each channel's text [B, C]; None = without (and so it is
+                where the settings say `has_channel_text: false`).
+
+        Returns:
+            Unit vectors [B, D], per patch [B, P, D].
         """
         tokens_BPCD = self.encoder.encode(patches)
-        if self.channel_fusion is None:
-            return tokens_BPCD
-        return self.channel_fusion(tokens_BPCD, text_LTD, mask_LT, index_BC)
+        if self.channel_fusion is not None and texts is not None:
+            tokens_BPCD = self.channel_fusion(tokens_BPCD, *texts)
+        return self.head(tokens_BPCD, patches.mask_BP, patches.channel_mask_BC)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return groups: with decay, without (vectors, queries, special tokens), temperature.
@@ -267,23 +270,21 @@ class System(BaseSystem):
                 f"Window {name} has not one complete patch.",
                 "Leave out windows with missing samples.",
             )
-        return self._embed_patches(batch, patches), patches
+        return self.embed_patched(patches, self._channel_texts(batch, patches)), patches
 
-    def _embed_patches(self, batch: Batch, patches: Patches) -> Tensor:
-        texts: tuple[Tensor, Tensor, Tensor] | None = None
-        if self.channel_fusion is not None:
-            stream = batch.streams[self.config.encoder.stream]
-            described = describe_channels(
-                stream,
-                patches.patch_s_B.tolist(),
-                about=[self._about(name) for name in batch.datasets],
-                add_rate=self.config.adds_rate_text,
-            )
-            texts = (*self._tokens(described.texts), described.index_BC)
-        tokens_BPCD = self.encoder.encode(patches)
-        if self.channel_fusion is not None and texts is not None:
-            tokens_BPCD = self.channel_fusion(tokens_BPCD, *texts)
-        return self.head(tokens_BPCD, patches.mask_BP, patches.channel_mask_BC)
+    def _channel_texts(
+        self, batch: Batch, patches: Patches
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
+        """The channel texts of a batch as `embed_patched` takes them."""
+        if self.channel_fusion is None:
+            return None
+        described = describe_channels(
+            batch.streams[self.config.encoder.stream],
+            patches.patch_s_B.tolist(),
+            about=[self._about(name) for name in batch.datasets],
+            add_rate=self.config.adds_rate_text,
+        )
+        return (*self._tokens(described.texts), described.index_BC)
 
     def _tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token features of texts; refuses a text encoder of another width."""

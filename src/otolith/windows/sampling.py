@@ -191,7 +191,5 @@ def _checked(values: np.ndarray, num_samples: int, name: str) -> np.ndarray:
     if name == "weights" and not (
         np.isfinite(array).all() and (array >= 0).all() and array.sum() > 0
     ):
-        raise ConfigError(
-            "Sampling weights are negative, not finite or all zero.", "Repair them."
-        )
+        raise ConfigError("Sampling weights are negative, not finite or all zero.", "Repair them.")
     return array

@@ -188,7 +188,7 @@ def _masked(stream: StreamBatch, values: Tensor) -> StreamBatch:
     return replace(stream, values=values)
 
 
-def _real_BTC(stream: StreamBatch) -> Tensor:
+def _real_values(stream: StreamBatch) -> Tensor:
     """True where a value is real in time and channel."""
     assert stream.channel_mask_BC is not None  # noqa: S101  # motion streams have one
     return stream.mask_BT[:, :, None] & stream.channel_mask_BC[:, None, :]
@@ -220,7 +220,7 @@ def _flat_noise(stream: StreamBatch, draws: _Draws) -> Tensor:
 
 
 def _jitter(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
-    mask = _real_BTC(stream) & torch.from_numpy(draws.chosen_B)[:, None, None]
+    mask = _real_values(stream) & torch.from_numpy(draws.chosen_B)[:, None, None]
     noise_BTC = _flat_noise(stream, draws)
     return _masked(stream, augment.jitter(stream.values, noise_BTC, settings.jitter_sigma, mask))
 

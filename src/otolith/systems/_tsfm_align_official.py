@@ -178,9 +178,7 @@ def system_config(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> C
     """
     given = stage2_settings(settings)
     encoder = {
-        k: v
-        for k, v in section(state, f"{MODEL}encoder.").items()
-        if "channel_encoding" not in k
+        k: v for k, v in section(state, f"{MODEL}encoder.").items() if "channel_encoding" not in k
     }
     if not encoder:
         raise CheckpointError(
@@ -191,9 +189,7 @@ def system_config(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> C
     head = head_config(section(state, f"{MODEL}semantic_head."), given)
     fusion_state = section(state, f"{MODEL}channel_fusion.")
     has_fusion = bool(fusion_state) and given.get("use_channel_text_fusion", True) is not False
-    fusion = channel_text_fusion.Config(
-        width=head.width, text_width=head.out_width, num_heads=1
-    )
+    fusion = channel_text_fusion.Config(width=head.width, text_width=head.out_width, num_heads=1)
     rows = state.get(f"{QUEUE}imu_queue")
     return Config(
         preset="",

@@ -323,7 +323,9 @@ class System(BaseSystem):
             self._pending.clear()
 
 
-def _refuse_other_tokenizer(module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
+def _refuse_other_tokenizer(
+    module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any
+) -> None:
     """Weights of an encoder with another tokenizer fit in part; that must not pass silently."""
     given = {k.removeprefix(prefix) for k in state if k.startswith(f"{prefix}encoder.")}
     own = {f"encoder.{k}" for k in module.get_submodule("encoder").state_dict()}

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tests.fixtures import official_layouts as layouts
+from tests.fixtures.tidy import SIX, G, close, runs, signals, tidy
 
 from otolith.core.errors import DataError, FileFormatError
 from otolith.datasets import hapt
-from tests.fixtures import official_layouts as layouts
-from tests.fixtures.tidy import G, SIX, close, runs, signals, tidy
 
 
 def read(root):

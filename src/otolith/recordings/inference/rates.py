@@ -80,16 +80,19 @@ def nearest_nominal(rate_hz: float) -> float:
 
 
 def _measured(track: Track) -> tuple[np.ndarray, np.ndarray]:
-    """Rate of every group in Hz by the mean step without gaps, and by the median step.
+    """Rate of every group in Hz by the mean of usual steps, and by the median step.
 
-    Lost rows lengthen the mean, stamps that arrive in bursts shorten the median.
+    Usual are steps near the median; where stamps arrive in bursts, all steps but gaps.
     """
     rates = np.full((2, len(track.starts_G)), np.nan)
     for g, (start, stop) in enumerate(zip(track.starts_G, track.stops_G, strict=True)):
         steps = np.diff(track.seconds[start:stop])
         if len(steps):
             median = np.median(steps)
-            usual = steps[steps <= 5.0 * max(median, steps.mean())]
+            usual = steps[(steps > 0.4 * median) & (steps < 1.6 * median)]
+            comes_in_bursts = np.mean(steps <= 0.4 * median) > 0.02
+            if comes_in_bursts or len(usual) < 0.6 * len(steps):
+                usual = steps[steps <= 5.0 * max(median, steps.mean())]
             rates[:, g] = 1.0 / usual.mean(), 1.0 / median
     return rates[0], rates[1]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from otolith.core.config import config
 from otolith.core.errors import DataError
-from otolith.datasets import DatasetPart
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._model import Model
 from otolith.tasks._people import Fold, fixed_fold, seen_people, subject_folds
 from otolith.windows.dataset import WindowDataset

@@ -197,8 +197,10 @@ class VideoStream(Stream):
         path: The video file.
         fps: Nominal frames per second.
         frame_times_s: float64 [F], presentation time of each frame on the stream's clock in s.
-        width_px: Width of a frame.
-        height_px: Height of a frame.
+        width_px: Width of a frame as shown (after rotation).
+        height_px: Height of a frame as shown.
+        num_bytes: Size of the file when it was opened, by which a changed file is noticed;
+            0 = not recorded.
     """
 
     path: Path
@@ -206,6 +208,7 @@ class VideoStream(Stream):
     frame_times_s: np.ndarray
     width_px: int
     height_px: int
+    num_bytes: int = 0
 
     @property
     def duration_s(self) -> float:

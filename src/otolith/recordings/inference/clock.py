@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from otolith.recordings.inference.notes import Notes, plural
-from otolith.recordings.inference.tracks import Session, Track
+from otolith.recordings.inference.tracks import Session, Track, new_part
 from otolith.recordings.options import ReadOptions
 from otolith.recordings.readers.arrow import compute
 from otolith.recordings.readers.raw_table import RawTable, TextColumn
@@ -211,12 +211,9 @@ def clean_stamps(
         if g in groups:
             pieces = _clean_group(track, g, rows, t, options, notes, is_only=is_only)
         for i, (piece_rows, piece_t) in enumerate(pieces):
-            name = track.recordings[g] + (f"_{i + 1}" if len(pieces) > 1 else "")
-            if name not in sessions:
-                old = sessions[track.recordings[g]]
-                sessions[name] = Session(
-                    old.subject, {**old.attributes, "source_recording": track.recordings[g]}
-                )
+            name = track.recordings[g]
+            if len(pieces) > 1:
+                name = new_part(sessions, track.recordings[g], i, notes)
             parts.append(piece_rows)
             times.append(piece_t)
             names.append(name)
@@ -290,7 +287,7 @@ def _clean_group(
             f"{fact}; {done}.",
             evidence,
             f"Other choice: {choice}.",
-            recordings=[name, *(f"{name}_{i + 1}" for i in range(len(cuts) + 1))],
+            recordings=[name, *(f"{name}_part{i + 1}" for i in range(len(cuts) + 1))],
         )
         if options.on_backward_time == "split":
             pairs = zip(np.split(rows, cuts), np.split(t, cuts), strict=True)

@@ -359,7 +359,7 @@ def _check_turning_speed(
     if found is None or found.best_fit < 0.5:
         return
     factor = found.best_slope * rate_hz / GYRO_SCALES[unit]
-    if not 0.7 < factor < 1.4:
+    if not 0.6 < factor < 1.65:
         notes.add(
             "rate.turning",
             "warning",

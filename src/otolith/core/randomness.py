@@ -76,6 +76,35 @@ def normal(keys: np.ndarray, purpose: str, shape: Sequence[int] = ()) -> np.ndar
     return (radius * np.cos(2.0 * np.pi * u[:, 1])).reshape(len(u), *shape)
 
 
+def noise(keys: np.ndarray, purpose: str, count: int) -> np.ndarray:
+    """Draw many standard normal numbers quickly, for additive noise on signals.
+
+    One 64-bit word gives both numbers of a Box-Muller pair in float32, several times faster than
+    `normal`; the tails end at 6.8 standard deviations.
+
+    Args:
+        keys: Keys [B] from `sample_keys`.
+        purpose: What the numbers are for.
+        count: Draws per sample; the first numbers do not depend on it.
+
+    Returns:
+        Draws [B, count], float32.
+    """
+    num_pairs = (count + 1) // 2
+    with np.errstate(over="ignore"):
+        start = _mix(np.asarray(keys, dtype=np.uint64) ^ _word(purpose))
+        bits = (np.arange(num_pairs, dtype=np.uint64) + np.uint64(1)) * _GOLDEN
+        bits = _mix(start[:, None] + bits)
+    scale = np.float32(2.0**-32)
+    radius = (bits >> np.uint64(32)).astype(np.float32)
+    radius = np.sqrt(np.float32(-2.0) * np.log((radius + np.float32(0.5)) * scale))
+    angle = (bits & np.uint64(0xFFFFFFFF)).astype(np.float32) * np.float32(2.0 * np.pi * scale)
+    draws = np.empty((len(bits), num_pairs, 2), np.float32)
+    np.multiply(radius, np.cos(angle), out=draws[..., 0])
+    np.multiply(radius, np.sin(angle), out=draws[..., 1])
+    return draws.reshape(len(bits), -1)[:, :count]
+
+
 def integers(
     keys: np.ndarray, purpose: str, high: np.ndarray | int, shape: Sequence[int] = ()
 ) -> np.ndarray:

@@ -1,0 +1,112 @@
+"""Measure a workload: times, arithmetic, and the share of the machine's matrix-product rate.
+
+A benchmark prints one JSON line. Where a plain form of the same workload exists, both run
+alternately in one process, so that their ratio does not depend on what else the machine does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+Work = Callable[[], Any]
+
+
+def parse_arguments(description: str) -> argparse.Namespace:
+    """Read the options that all benchmarks share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--batch-size", type=int, default=20)
+    parser.add_argument("--plain", action="store_true", help="also run the plain form, alternately")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    return options
+
+
+def matmul_gflops(dtype: torch.dtype = torch.float32, size: int = 2048, tries: int = 3) -> float:
+    """Return the rate of a large square matrix product in GFLOP/s."""
+    a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
+    a @ b
+    return 2.0 * size**3 / min(_seconds(lambda: a @ b) for _ in range(tries)) / 1e9
+
+
+def count_gflop(work: Work) -> float:
+    """Return the matrix-product and convolution arithmetic of one run in GFLOP."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops() / 1e9
+
+
+def autocast(options: argparse.Namespace) -> torch.autocast:
+    """Return the context in which the workload runs."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=options.dtype == "bfloat16")
+
+
+def report(
+    workload: str, options: argparse.Namespace, work: Work, items: int, plain: Work | None = None
+) -> None:
+    """Run a workload and print its JSON line.
+
+    Args:
+        workload: Name of the workload.
+        options: From `parse_arguments`.
+        work: One repetition.
+        items: Windows per repetition.
+        plain: One repetition of the plain form; None = there is none or it is not wanted.
+    """
+    gflop = count_gflop(work)
+    work()
+    peak_memory_mb = _peak_memory_mb()
+    if plain is not None:
+        plain()
+    times, plain_times, rates = [], [], []
+    for _ in range(options.repetitions):
+        rates.append(matmul_gflops(tries=1))
+        times.append(_seconds(work))
+        if plain is not None:
+            plain_times.append(_seconds(plain))
+    median_s = statistics.median(times)
+    rate = max(rates)
+    line = {
+        "workload": workload,
+        "threads": options.threads,
+        "dtype": options.dtype,
+        "batch_size": options.batch_size,
+        "median_s": round(median_s, 4),
+        "min_s": round(min(times), 4),
+        "repetitions": options.repetitions,
+        "items_per_second": round(items / median_s, 2),
+        "peak_memory_mb": round(peak_memory_mb),
+        "gflop": round(gflop, 2),
+        "matmul_gflops": round(rate, 1),
+        "share": round(gflop / rate / median_s, 3),
+        "share_best": round(gflop / rate / min(times), 3),
+    }
+    if plain is not None:
+        line["plain_median_s"] = round(statistics.median(plain_times), 4)
+        line["plain_min_s"] = round(min(plain_times), 4)
+        line["plain_ratio"] = round(statistics.median(plain_times) / median_s, 3)
+        line["plain_gflop"] = round(count_gflop(plain), 2)
+    sys.stdout.write(json.dumps(line) + "\n")
+
+
+def _seconds(work: Work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _peak_memory_mb() -> float:
+    scale = 1024.0 if sys.platform != "darwin" else 1024.0**2
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale

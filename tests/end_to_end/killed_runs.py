@@ -112,7 +112,7 @@ def main(root: Path, num_workers: int) -> None:
         "lines": log.read_bytes().count(b"\n"),
         "left_behind": [p.name for p in (broken / "checkpoints").iterdir() if p.name[0] == "."],
     }
-    print(json.dumps(report))
+    sys.stdout.write(json.dumps(report) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from tests.end_to_end.test_exact_resume import run_program
+from tests.end_to_end.programs import run_program
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+import traceback
 from pathlib import Path
 
 import torch
@@ -74,8 +75,8 @@ def fork(call):
     try:
         call()
         code = 0
-    except Exception as error:  # noqa: BLE001  # the parent sees the code, a reader the text
-        print(type(error).__name__, error, file=sys.stderr)
+    except Exception:  # noqa: BLE001  # the parent sees the code, a reader the text
+        traceback.print_exc()
     finally:
         os._exit(code)
 
@@ -141,7 +142,7 @@ def main(root: Path) -> None:
     assert codes == [0, 0, 0], codes
     results = {name: compare(root / name / "one", root / name / "two") for name in SCENARIOS}
     results["drifting"] = [(root / f"drifting_{r}.txt").read_text() for r in (0, 1)]
-    print(json.dumps(results))
+    sys.stdout.write(json.dumps(results) + "\n")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class MemoryFolder:
                 "stream": [s.name for _, s in pairs],
                 "kind": [_kind(s) for _, s in pairs],
                 "rate_hz": [_rate(s) for _, s in pairs],
+                "width": [_values(s).shape[1] for _, s in pairs],
                 "num_rows": [len(_values(s)) for _, s in pairs],
                 "offset_s": [s.offset_s for _, s in pairs],
                 "drift_ppm": [s.drift_ppm for _, s in pairs],

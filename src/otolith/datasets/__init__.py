@@ -10,10 +10,16 @@ A component file holds
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from otolith.core.registry import Registry
 from otolith.recordings.recording import Gravity
+
+if TYPE_CHECKING:
+    from otolith.datasets._part import DatasetPart
 
 DATASETS = Registry("otolith.datasets", "data set")
 
@@ -108,3 +114,84 @@ class Split:
     validation: tuple[str, ...] = ()
     by: str = "subject"
     origin: str = "publisher"
+
+
+def make_dataset(
+    name: str | Path,
+    *,
+    is_pretrain: bool = False,
+    split: Literal["all", "train", "validation", "test"] | None = None,
+    subjects: Sequence[str] | None = None,
+    root: str | Path | None = None,
+    home: str | Path | None = None,
+    **settings: Any,
+) -> DatasetPart:
+    """Return a data set, or a part of it, ready to be cut into windows.
+
+    Args:
+        name: A registered data set, a data set of the user in `<home>/data/<name>`, or the path
+            of a data folder.
+        is_pretrain: Whether to give no labels and, unless `split` says otherwise, to leave out the
+            people (or recordings) of the test part.
+        split: Part of the first split of the data set; None = all of it (for pretraining: without
+            the test part).
+        subjects: Keep only these people; None = all of the part.
+        root: Folder of the official release, to convert it if that was not done yet.
+        home: Folder to use instead of `$OTOLITH_HOME`.
+        **settings: Further settings of the data set's reader, such as `body_acc=True`.
+
+    Raises:
+        UnknownNameError: Neither a data set nor a folder has this name.
+        ConfigError: The reader has no such setting.
+        DataError: The data set is not there, or the part is empty or undefined.
+    """
+    from otolith.datasets import _make
+
+    return _make.make_dataset(
+        name, is_pretrain=is_pretrain, split=split, subjects=subjects, root=root, home=home,
+        settings=settings,
+    )  # fmt: skip
+
+
+def register_dataset(name: str) -> Callable[[type], type]:
+    """Return a decorator that registers a data set of outside code under `name`.
+
+    The decorated class holds what a component file holds: `SOURCE`, `CARD`, `Config`, and the
+    static methods `recordings(config)` and `splits()`.
+
+    Raises:
+        UnknownNameError: The name is taken, or is not lower snake case.
+        ConfigError: The class lacks a part; all missing parts are listed.
+    """
+    from otolith.datasets import _make
+
+    return _make.register_dataset(name)
+
+
+def prepare(
+    name: str, root: str | Path | None, target: str | Path, *, overwrite: bool = False,
+    progress: bool = True, **settings: Any,
+) -> Path:  # fmt: skip
+    """Convert an official release into a data folder.
+
+    Args:
+        name: A registered data set.
+        root: Folder of the release; None for data sets that an installed package carries.
+        target: Data folder to write.
+        overwrite: Whether to replace a data folder that is there.
+        progress: Whether to show progress.
+        **settings: Further settings of the data set's reader.
+
+    Returns:
+        The data folder.
+
+    Raises:
+        UnknownNameError: No data set has this name.
+        ConfigError: The reader has no such setting, or needs a root.
+        DataError: A file is missing or damaged.
+    """
+    from otolith.datasets import _make
+
+    return _make.prepare(
+        name, root, target, overwrite=overwrite, progress=progress, settings=settings
+    )

@@ -19,8 +19,12 @@ class LossOutput:
         total: Scalar with gradient.
         parts: Named detached scalars for the log.
         per_sample_B: Detached loss per sample where it exists, for per-dataset curves.
+        is_global: What `total` and `parts` are when several processes train. False: means over
+            this process's samples, which the loop weighs by their number. True: values whose
+            plain mean over the processes is the mean over the global batch.
     """
 
     total: Tensor
     parts: dict[str, Tensor] = field(default_factory=dict)
     per_sample_B: Tensor | None = None
+    is_global: bool = False

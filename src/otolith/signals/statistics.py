@@ -43,7 +43,7 @@ from otolith.signals._summaries import (
     time_statistics,
 )
 from otolith.signals.gravity import gravity_rotation, robust_mean
-from otolith.signals.triads import body_site, find_triads, sensor_name
+from otolith.signals.triads import find_triads, sensor_name, wearing_site
 
 Frame = Literal["device", "gravity", "both"]
 BANDS_HZ = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
@@ -148,10 +148,10 @@ def _plan(channels: Sequence[str], frame: Frame) -> _Plan:
     """Decide which series are made of which columns."""
     triads = {n: c for n, c in find_triads(channels).items() if sensor_name(n) != "ori"}
     used = {column for columns in triads.values() for column in columns}
-    acc = {body_site(n): c for n, c in reversed(triads.items()) if sensor_name(n) == "acc"}
+    acc = {wearing_site(n): c for n, c in reversed(triads.items()) if sensor_name(n) == "acc"}
     sources = []
     for name, columns in triads.items():
-        down = acc.get(body_site(name), ()) if frame != "device" else ()
+        down = acc.get(wearing_site(name), ()) if frame != "device" else ()
         if sensor_name(name) == "acc":
             down = columns if frame != "device" else ()
         series = ("x", "y", "z", "norm") if frame != "gravity" else ("norm",)

@@ -46,6 +46,15 @@ def body_site(channel: str) -> str:
     return group
 
 
+def wearing_site(channel: str) -> str:
+    """Return where a channel is worn: its triad's name without any trailing sensor word.
+
+    Unlike `body_site` it also knows numbered sensors: `hand_acc16_x` and `hand_gyro_x` are both
+    worn at `hand`.
+    """
+    return _SENSOR.sub("", triad_name(channel))
+
+
 def find_triads(channels: Sequence[str]) -> dict[str, tuple[int, int, int]]:
     """Return the three-axis sensors among channels.
 

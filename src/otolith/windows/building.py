@@ -11,21 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from otolith.core.errors import ConfigError, DataError, suggest
+from otolith.windows.columns import codes, distinct, list_codes, number_column, text_column
 from otolith.windows.cutting import Cut, Rows, Units, arrange, cut, locate, spread
 from otolith.windows.labelling import Pairs, decide, join
 from otolith.windows.sources import Part
 from otolith.windows.spec import WindowSpec
-from otolith.windows.streams import (
-    IMU,
-    StreamInfo,
-    codes,
-    number_column,
-    read_streams,
-    text_column,
-)
+from otolith.windows.streams import IMU, StreamInfo, read_streams
 from otolith.windows.table import WindowTable
 
 
@@ -94,7 +87,7 @@ def _cut_part(
     part: Part, info: StreamInfo, names: tuple[str, ...], spec: WindowSpec, classes: Sequence[str]
 ) -> _Piece:
     num_recordings = len(part.recording_ids)
-    known = codes(part.folder.recordings, "recording_id", part.recording_ids)
+    known = codes(part.folder.recordings["recording_id"], part.recording_ids)
     lost = sorted(set(range(num_recordings)) - set(known.tolist()))
     if lost:
         raise DataError(
@@ -166,7 +159,7 @@ def _annotate(
 ) -> tuple[pa.Table, Pairs]:
     """The part's annotations and the windows they touch; none for pretraining."""
     table = part.folder.annotations
-    recording_A = codes(table, "recording_id", part.recording_ids)
+    recording_A = codes(table["recording_id"], part.recording_ids)
     unused = part.is_pretrain or (spec.label_rule == "none" and set(spec.targets) <= {"label"})
     wanted = np.zeros(len(table), bool) if unused else recording_A >= 0
     table, recording_A = table.filter(pa.array(wanted)), recording_A[wanted]
@@ -188,25 +181,12 @@ def _annotate(
     )
 
 
-def exploded_labels(annotations: pa.Table, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return (first, code): labels of annotation i are code[first[i] : first[i + 1]].
-
-    Names outside `classes` get the code `len(classes)`.
-    """
-    lists = annotations["labels"]
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-    flat = pa.table({"label": pc.list_flatten(lists).cast(pa.string())})
-    code = codes(flat, "label", classes)
-    first = np.r_[0, np.cumsum(lengths)].astype(np.int64)
-    return first, np.where(code < 0, len(classes), code)
-
-
 def _labels(
     annotations: pa.Table, pairs: Pairs, windows: Cut, spec: WindowSpec, classes: Sequence[str]
 ) -> np.ndarray:
     if spec.label_rule == "none":
         return np.full(len(windows.unit_N), -1, np.int64)
-    first_A, code = exploded_labels(annotations, classes)
+    first_A, code = list_codes(annotations["labels"], classes)
     counts_A = np.diff(first_A) * (text_column(annotations, "track") == spec.label_track)
     counts_P = counts_A[pairs.annotation_P]
     return decide(
@@ -241,9 +221,9 @@ def _class_names(parts: Sequence[Part], spec: WindowSpec) -> tuple[str, ...]:
     found: set[str] = set()
     for part in labelled:
         table = part.folder.annotations
-        inside = codes(table, "recording_id", part.recording_ids) >= 0
+        inside = codes(table["recording_id"], part.recording_ids) >= 0
         mine = table.filter(pa.array(inside & (text_column(table, "track") == spec.label_track)))
-        found |= set(pc.unique(pc.list_flatten(mine["labels"])).to_pylist())
+        found |= set(distinct(mine["labels"]))
     return tuple(sorted(found))
 
 
@@ -289,7 +269,7 @@ def _joined(
 def _recording_facts(part: Part) -> tuple[list[str], list[str]]:
     """Subject and source recording of every recording, as `dataset/name`."""
     table = part.folder.recordings
-    order = codes(table, "recording_id", part.recording_ids)
+    order = codes(table["recording_id"], part.recording_ids)
     row_R = np.zeros(len(part.recording_ids), np.int64)
     row_R[order[order >= 0]] = np.flatnonzero(order >= 0)
     subjects = text_column(table, "subject")[row_R]

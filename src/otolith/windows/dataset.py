@@ -71,12 +71,12 @@ class WindowDataset(Dataset[Batch]):
         self._targets = TargetMaker(built, spec)
         self.verbs, self.nouns = self._targets.verbs, self._targets.nouns
         self._reader = StreamReader(parts, built.infos, spec)
-        self._usual = tuple(self._usual_layout(column) for column in range(len(self.table.streams)))
+        self._usual = tuple(self._usual_look(column) for column in range(len(self.table.streams)))
 
-    def _usual_layout(self, column: int) -> Layout:
+    def _usual_look(self, column: int) -> tuple[Layout, float]:
         """How a stream looks where it is absent; one name must mean one kind everywhere."""
         name = self.table.streams[column]
-        found = self._reader.layouts_of(self.table.part, self.table.stream_row[:, column])
+        found, rate_hz = self._reader.looks(self.table.part, self.table.stream_row[:, column])
         if len({layout.kind for layout in found}) > 1:
             raise DataError(
                 f'Stream "{name}" is motion in one recording and not in another.',
@@ -87,7 +87,7 @@ class WindowDataset(Dataset[Batch]):
                 f'No window holds the stream "{name}".',
                 "Leave it out of WindowSpec.streams, or look at overlap and min_measured.",
             )
-        return found[0]
+        return found[0], rate_hz
 
     def __len__(self) -> int:
         """Return the number of windows."""
@@ -135,7 +135,7 @@ class WindowDataset(Dataset[Batch]):
                 table.start_row[at, column],
                 table.num_rows[at, column],
                 start_s,
-                self._usual[column],
+                *self._usual[column],
             )
             for column, name in enumerate(table.streams)
         }

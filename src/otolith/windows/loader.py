@@ -40,9 +40,9 @@ class BatchLoader(DataLoader[Batch]):
     ) -> None:
         super().__init__(
             dataset,
-            batch_sampler=sampler,
+            batch_sampler=sampler,  # pyrefly: ignore  # the stub wants lists of positions
             num_workers=num_workers,
-            collate_fn=_as_it_is,
+            collate_fn=_as_it_is,  # pyrefly: ignore  # the same
             pin_memory=pin_memory,
             prefetch_factor=prefetch if num_workers else None,
             persistent_workers=num_workers > 0,

@@ -48,10 +48,19 @@ class StreamReader:
         self._rate_hz_V = np.concatenate([i.rate_hz_V for i in infos])
         self._videos: OrderedDict[int, tuple[VideoStream, float]] = OrderedDict()
 
-    def layouts_of(self, part_N: np.ndarray, stream_row_N: np.ndarray) -> tuple[Layout, ...]:
-        """Return the distinct layouts of windows [N] of one stream; -1 = absent."""
+    def looks(
+        self, part_N: np.ndarray, stream_row_N: np.ndarray
+    ) -> tuple[tuple[Layout, ...], float]:
+        """Return the distinct layouts of windows [N] of one stream, and its most common rate.
+
+        Args:
+            part_N: Part of each window.
+            stream_row_N: Row in the part's `streams` table; -1 = absent.
+        """
         at = (self._base_P[part_N] + stream_row_N)[stream_row_N >= 0]
-        return tuple(self._layouts[i] for i in np.unique(self._layout_V[at]))
+        layouts = tuple(self._layouts[i] for i in np.unique(self._layout_V[at]))
+        rates, counts = np.unique(self._rate_hz_V[at], return_counts=True)
+        return layouts, float(rates[counts.argmax()]) if len(rates) else 1.0
 
     def read(
         self,
@@ -61,6 +70,7 @@ class StreamReader:
         num_rows_B: np.ndarray,
         window_start_s_B: np.ndarray,
         usual: Layout,
+        usual_hz: float,
     ) -> StreamBatch:
         """Read one stream of a batch of windows.
 
@@ -70,7 +80,8 @@ class StreamReader:
             start_row_B: First row.
             num_rows_B: Number of rows; 0 where absent.
             window_start_s_B: Start of the window, for windows without the stream.
-            usual: Width, kind and rate where the stream is absent.
+            usual: Width and kind where the stream is absent.
+            usual_hz: Rate where the stream is absent.
         """
         is_there = stream_row_B >= 0
         at_B = np.where(is_there, self._base_P[part_B] + stream_row_B, -1)
@@ -95,7 +106,7 @@ class StreamReader:
         return StreamBatch(
             values=torch.from_numpy(values),
             mask_BT=torch.from_numpy(mask_BT),
-            rate_hz_B=_float64(np.where(is_there, self._rate_hz_V[at_B], usual.row_rate_hz)),
+            rate_hz_B=_float64(np.where(is_there, self._rate_hz_V[at_B], usual_hz)),
             start_s_B=_float64(np.where(is_there, first_s_B, window_start_s_B)),
             channel_mask_BC=channel_mask,
             channels=channels,

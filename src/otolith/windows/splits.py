@@ -59,7 +59,7 @@ def _deal(shares_GK: np.ndarray, sizes_G: np.ndarray, num_folds: int, seed: int)
         cost_F = ((filled_FK + shares_GK[group]) ** 2 - filled_FK**2).sum(1)
         if num_groups - position <= (groups_F == 0).sum():
             cost_F = np.where(groups_F == 0, cost_F, np.inf)
-        fold = int(np.lexsort((groups_F, np.round(cost_F, 12)))[0])
+        fold = int(np.lexsort(np.stack([groups_F, np.round(cost_F, 12)]))[0])
         fold_G[group] = fold
         filled_FK[fold] += shares_GK[group]
         groups_F[fold] += 1

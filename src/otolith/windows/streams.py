@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from otolith.core.errors import DataError
 from otolith.recordings.recording import Channel, FeatureStream, ImuStream, Stream, VideoStream
+from otolith.windows.columns import codes, compute, number_column, text_column
 from otolith.windows.sources import Part
 from otolith.windows.spec import WindowSpec
 
@@ -31,7 +31,6 @@ class Layout:
         columns: Columns to read; None = all of them.
         width: Number of values per row after the choice of columns.
         lead_s: Time from the start of a row to the moment it stands for, in s.
-        row_rate_hz: Rows per second of the stream's own clock.
     """
 
     kind: int
@@ -39,7 +38,6 @@ class Layout:
     columns: np.ndarray | None
     width: int
     lead_s: float
-    row_rate_hz: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +48,8 @@ class StreamInfo:
         recording_V: Number of the recording within the part; -1 = not in the part.
         name_V: Name of the stream.
         layout_V: Number of the layout; -1 = not in the part.
+        kind_V: `IMU`, `FEATURES` or `VIDEO`; -1 = not in the part.
+        lead_s_V: Time from the start of a row to the moment it stands for, in s.
         layouts: The layouts.
         num_rows_V: Rows; for video the frames at the chosen frame rate.
         offset_s_V: Time of row 0 on the recording's clock in s.
@@ -62,6 +62,8 @@ class StreamInfo:
     recording_V: np.ndarray
     name_V: np.ndarray
     layout_V: np.ndarray
+    kind_V: np.ndarray
+    lead_s_V: np.ndarray
     layouts: tuple[Layout, ...]
     num_rows_V: np.ndarray
     offset_s_V: np.ndarray
@@ -69,35 +71,6 @@ class StreamInfo:
     clock_hz_V: np.ndarray
     end_s_V: np.ndarray
     is_gappy_V: np.ndarray
-
-    @property
-    def kind_V(self) -> np.ndarray:
-        """Kind of every stream; -1 = not in the part."""
-        kinds = np.asarray([*(layout.kind for layout in self.layouts), -1])
-        return kinds[self.layout_V]
-
-    @property
-    def lead_s_V(self) -> np.ndarray:
-        """Time from the start of a row to the moment it stands for, in s."""
-        return np.asarray([*(layout.lead_s for layout in self.layouts), 0.0])[self.layout_V]
-
-
-def text_column(table: pa.Table, name: str) -> np.ndarray:
-    """Return a text column as an object array; null becomes the empty text."""
-    return pc.fill_null(table[name].cast(pa.string()), "").to_numpy(zero_copy_only=False)
-
-
-def number_column(table: pa.Table, name: str, missing: float) -> np.ndarray:
-    """Return a numeric column as float64; null becomes `missing`."""
-    return pc.fill_null(table[name].cast(pa.float64()), missing).to_numpy(zero_copy_only=False)
-
-
-def codes(table: pa.Table, name: str, values: Sequence[str]) -> np.ndarray:
-    """Return for every row the position of its text in `values`, int64; -1 = not there."""
-    found = pc.index_in(
-        table[name].cast(pa.string()), value_set=pa.array(list(values), pa.string())
-    )
-    return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def read_streams(part: Part, spec: WindowSpec) -> StreamInfo:
@@ -111,49 +84,51 @@ def read_streams(part: Part, spec: WindowSpec) -> StreamInfo:
         DataError: A stream has no channel that fits `spec.channels`.
     """
     table = part.folder.streams
-    recording_V = codes(table, "recording_id", part.recording_ids)
+    recording_V = codes(table["recording_id"], part.recording_ids)
     inside_V = recording_V >= 0
     layout_V, layouts = _layouts(part, table, inside_V, spec)
-    row_rates = np.asarray([*(layout.row_rate_hz for layout in layouts), 1.0])[layout_V]
+    kinds = np.asarray([*(layout.kind for layout in layouts), -1])[layout_V]
+    rates = np.where(kinds == VIDEO, spec.video_fps, number_column(table, "rate_hz", 1.0))
     drift_V = 1.0 + number_column(table, "drift_ppm", 0.0) * 1e-6
     offset_V = number_column(table, "offset_s", 0.0)
     num_rows_V = number_column(table, "num_rows", 0.0).astype(np.int64)
-    duration_V = num_rows_V / row_rates * drift_V
-    kinds = np.asarray([*(layout.kind for layout in layouts), -1])[layout_V]
+    duration_V = num_rows_V / rates * drift_V
     leads = np.asarray([*(layout.lead_s for layout in layouts), 0.0])[layout_V]
     features = (kinds == FEATURES) & (num_rows_V > 0)
-    duration_V[features] += ((2.0 * leads - 1.0 / row_rates) * drift_V)[features]
+    duration_V[features] += ((2.0 * leads - 1.0 / rates) * drift_V)[features]
     for row in np.flatnonzero(kinds == VIDEO):
         video = _stream(part, table, int(row))
         duration_V[row] = video.duration_s
         num_rows_V[row] = int(video.duration_s / drift_V[row] * spec.video_fps + 1e-6)
     quality = table["quality"].cast(pa.string())
-    is_whole = pc.match_substring_regex(quality, r'"valid_fraction":\s*1(\.0*)?\s*[,}]')
+    is_whole = compute.match_substring_regex(quality, r'"valid_fraction":\s*1(\.0*)?\s*[,}]')
     return StreamInfo(
         recording_V=recording_V,
         name_V=text_column(table, "stream"),
         layout_V=layout_V,
+        kind_V=kinds,
+        lead_s_V=leads,
         layouts=layouts,
         num_rows_V=num_rows_V,
         offset_s_V=offset_V,
-        rate_hz_V=row_rates,
-        clock_hz_V=row_rates / drift_V,
+        rate_hz_V=rates,
+        clock_hz_V=rates / drift_V,
         end_s_V=offset_V + duration_V,
-        is_gappy_V=~pc.fill_null(is_whole, True).to_numpy(zero_copy_only=False).astype(bool),
+        is_gappy_V=~compute.fill_null(is_whole, True).to_numpy(zero_copy_only=False).astype(bool),
     )
 
 
 def _layouts(
     part: Part, table: pa.Table, inside_V: np.ndarray, spec: WindowSpec
 ) -> tuple[np.ndarray, tuple[Layout, ...]]:
-    """Number the distinct (kind, rate, channels, extra), read each from one example."""
-    columns = [table[name].cast(pa.string()) for name in ("kind", "rate_hz", "channels", "extra")]
-    joined = pc.binary_join_element_wise(
+    """Number the distinct (kind, width, channels, extra), read each from one example."""
+    columns = [table[name].cast(pa.string()) for name in ("kind", "width", "channels", "extra")]
+    joined = compute.binary_join_element_wise(
         *columns, "\n", null_handling="replace", null_replacement=""
     ).combine_chunks()
-    is_video = pc.equal(columns[0].combine_chunks(), "video")
+    is_video = compute.equal(columns[0].combine_chunks(), "video")
     # A video's extra facts (its file) differ in every recording and do not matter here.
-    joined = pc.if_else(is_video, "video", joined).dictionary_encode()
+    joined = compute.if_else(is_video, "video", joined).dictionary_encode()
     number_V = joined.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     layout_V = np.full(len(number_V), -1, np.int64)
     used, first, inverse = np.unique(number_V[inside_V], return_index=True, return_inverse=True)
@@ -178,7 +153,6 @@ def _layout(stream: Stream, dataset: str, spec: WindowSpec) -> Layout:
             columns=columns,
             width=len(channels),
             lead_s=0.0,
-            row_rate_hz=stream.rate_hz,
         )
     if isinstance(stream, FeatureStream):
         return Layout(
@@ -187,10 +161,9 @@ def _layout(stream: Stream, dataset: str, spec: WindowSpec) -> Layout:
             columns=None,
             width=stream.values_ND.shape[1],
             lead_s=stream.window_s / 2,
-            row_rate_hz=1.0 / stream.stride_s,
         )
     fps = spec.video_fps
-    return Layout(kind=kind, channels=(), columns=None, width=3, lead_s=0.5 / fps, row_rate_hz=fps)
+    return Layout(kind=kind, channels=(), columns=None, width=3, lead_s=0.5 / fps)
 
 
 def _chosen(

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
 from otolith.windows.batch import Ragged
-from otolith.windows.building import Built, exploded_labels
+from otolith.windows.building import Built
+from otolith.windows.columns import codes, distinct, list_codes, number_column, text_column
 from otolith.windows.cutting import spread
 from otolith.windows.spec import WindowSpec
-from otolith.windows.streams import codes, number_column, text_column
 
 _TOLERANCE = 1e-9
 
@@ -48,7 +47,7 @@ class TargetMaker:
         self._start_s_A = number_column(table, "start_s", np.nan)
         end_A = number_column(table, "end_s", np.nan)
         self._end_s_A = np.where(np.isnan(end_A), self._start_s_A, end_A)
-        self._first_A, self._code = exploded_labels(table, self._labels)
+        self._first_A, self._code = list_codes(table["labels"], self._labels)
         track_A = text_column(table, "track")
         self._is_label_A = track_A == spec.label_track
         self._is_text_A = (track_A == spec.text_track) | (spec.text_track == "")
@@ -56,15 +55,14 @@ class TargetMaker:
         self._has_text_A = text_column(table, "text") != ""
         self.verbs = self._names(table, "verb", spec.verbs)
         self.nouns = self._names(table, "noun", spec.nouns)
-        self._verb_A = codes(table, "verb", self.verbs)
-        self._noun_A = codes(table, "noun", self.nouns)
+        self._verb_A = codes(table["verb"], self.verbs)
+        self._noun_A = codes(table["noun"], self.nouns)
 
     def _names(self, table: pa.Table, column: str, given: Sequence[str]) -> tuple[str, ...]:
         """The names that are given, or else those that occur on the track, sorted."""
         if given or "verb_noun" not in self._spec.targets:
             return tuple(given)
-        found = pc.unique(table.filter(pa.array(self._is_text_A))[column]).to_pylist()
-        return tuple(sorted(name for name in found if name))
+        return tuple(distinct(table.filter(pa.array(self._is_text_A))[column]))
 
     def targets(
         self, ids_B: np.ndarray, start_s_B: np.ndarray, end_s_B: np.ndarray, label_B: np.ndarray

@@ -130,6 +130,11 @@ def test_accelerometer_alone_and_several_sites():
     assert "hip_gyro/norm/mean" in sites
 
 
+def test_numbered_accelerometers_say_where_down_is_for_their_site():
+    names = [f"hand_{s}_{a}" for s in ("acc16", "gyro") for a in "xyz"]
+    assert "hand_gyro/vertical/mean" in table(windows(), channels=names)
+
+
 def test_other_channels_give_one_series():
     names = [*IMU[:3], "pressure", "acc_norm", "ori_w"]
     got = table(windows(), channels=names)

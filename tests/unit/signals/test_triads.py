@@ -1,6 +1,13 @@
 import pytest
 
-from otolith.signals.triads import axis_name, body_site, find_triads, sensor_name, triad_name
+from otolith.signals.triads import (
+    axis_name,
+    body_site,
+    find_triads,
+    sensor_name,
+    triad_name,
+    wearing_site,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +29,14 @@ def test_names(channel, triad, axis, sensor, site):
     assert axis_name(channel) == axis
     assert sensor_name(channel) == sensor
     assert body_site(channel) == site
+
+
+@pytest.mark.parametrize(
+    ("channel", "site"),
+    [("hand_acc16_x", "hand"), ("hand_gyro_y", "hand"), ("acc_x", ""), ("phone_accel", "phone")],
+)
+def test_wearing_site(channel, site):
+    assert wearing_site(channel) == site
 
 
 def test_triads_in_any_column_order():

@@ -1,0 +1,62 @@
+"""Entry point of the `otolith` command: joins the verbs and turns mistakes into messages.
+
+Each verb is one file. Its module is imported when the command line is built, so a verb's file
+imports heavy packages (torch, pandas) inside its function only.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from otolith.cli import (
+    checkpoint,
+    config,
+    data,
+    demo,
+    doctor,
+    embed,
+    evaluate,
+    label,
+    report,
+    train,
+)
+from otolith.core.errors import OtolithError
+
+app = typer.Typer(
+    name="otolith",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Understand what a person does from what they wear: motion sensors, video, language.",
+    epilog="Start with `otolith demo`, then `otolith label FILE`.",
+)
+app.command("demo")(demo.run)
+app.add_typer(data.app, name="data")
+app.command("train", context_settings={"allow_interspersed_args": True})(train.run)
+app.command("resume")(train.resume)
+app.command("evaluate")(evaluate.run)
+app.command("label")(label.run)
+app.command("embed")(embed.run)
+app.command("report")(report.run)
+app.add_typer(checkpoint.app, name="checkpoint")
+app.command("config")(config.run)
+app.command("doctor")(doctor.run)
+
+
+def main() -> None:
+    """Run the command line; mistakes of the user end with code 2 and no traceback."""
+    try:
+        app()
+    except OtolithError as error:
+        print(f"Error: {error.fact}\n{error.remedy}", file=sys.stderr)  # noqa: T201  # the message is the output
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)  # noqa: T201  # the message is the output
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Classifier: any system's embedding with a linear layer on top, trained with labels.
+
+The base is frozen (`freeze: base`) or trained with lower rates towards the input
+(`layer_decay`, as in Clark et al., ICLR 2020).
+"""
+
+# B batch, D width, K classes
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from otolith.core.config import component, config
+from otolith.objectives import LossOutput
+from otolith.systems import SYSTEMS
+from otolith.systems import System as BaseSystem
+from otolith.windows.batch import Batch
+
+
+@config
+class Config:
+    """Settings of the classifier.
+
+    Args:
+        base: The system whose `embed` is used.
+        width: Width D of the base's embedding.
+        labels: Class names; targets are indices into them.
+        class_weights: Weight of each class in the loss; empty = all 1.
+        freeze: `base`: only the linear layer learns; `none`: everything does.
+        layer_decay: Factor of the learning rate per layer towards the input.
+        head_lr_scale: Factor of the learning rate of the linear layer.
+        label_smoothing: Share of the target that is spread over all classes.
+        dropout: Dropout before the linear layer.
+        target: Name of the class target in the batch.
+    """
+
+    base: component(SYSTEMS)  # pyrefly: ignore  # the field type is made at run time
+    width: Annotated[int, Field(gt=0)]
+    labels: tuple[str, ...]
+    class_weights: tuple[float, ...] = ()
+    freeze: Literal["none", "base"] = "none"
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.8
+    head_lr_scale: Annotated[float, Field(gt=0)] = 10.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    target: str = "label"
+
+
+class System(BaseSystem):
+    """Embedding, normalisation, dropout, linear layer.
+
+    Args:
+        config: See `Config`.
+        base: A loaded base; None builds one from `config.base`.
+    """
+
+    def __init__(self, config: Config, base: BaseSystem | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.base = base if base is not None else config.base.module.System(config.base.config)
+        self.norm = nn.LayerNorm(config.width, elementwise_affine=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(config.width, len(config.labels))
+        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+        weights = torch.tensor(config.class_weights or [1.0] * len(config.labels))
+        self.register_buffer("class_weights", weights, persistent=False)
+        if config.freeze == "base":
+            self.base.requires_grad_(requires_grad=False)
+
+    def train(self, mode: bool = True) -> System:
+        """Switch the mode; a frozen base stays in evaluation mode."""
+        super().train(mode)
+        if self.config.freeze == "base":
+            self.base.eval()
+        return self
+
+    def embed(self, batch: Batch) -> Tensor:
+        """Return the base's embedding [B, D]."""
+        return self.base.embed(batch)
+
+    def classify(self, batch: Batch) -> Tensor:
+        """Return logits [B, K]."""
+        return self.head(self.dropout(self.norm(self.base.embed(batch))))
+
+    def loss(self, batch: Batch) -> LossOutput:
+        """Return the weighted cross entropy; samples without label are left out."""
+        target = batch.targets[self.config.target]
+        if not isinstance(target, Tensor):
+            raise TypeError("the class target must be a tensor")
+        logits = self.classify(batch)
+        per_sample = F.cross_entropy(
+            logits,
+            target,
+            weight=self.class_weights,
+            ignore_index=-1,
+            reduction="none",
+            label_smoothing=self.config.label_smoothing,
+        )
+        known = target >= 0
+        total = per_sample.sum() / self.class_weights[target.clamp(min=0)][known].sum().clamp(
+            min=1e-6
+        )
+        right = (logits.argmax(1) == target)[known].float()
+        return LossOutput(
+            total=total,
+            parts={"accuracy": right.mean() if len(right) else logits.new_zeros(())},
+            per_sample_B=per_sample.detach(),
+        )
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return one group per depth with its rate; norms and biases do not decay."""
+        named = [(n, p) for n, p in self.base.named_parameters() if p.requires_grad]
+        depths = {name: _depth(name) for name, _ in named}
+        deepest = max((d for d in depths.values() if d is not None), default=-1)
+        groups: dict[tuple[int, bool], dict[str, Any]] = {}
+        for name, parameter in named:
+            depth = depths[name]
+            below_top = deepest + 1 - (0 if depth is None and "head" in name else (depth or -1) + 1)
+            decays = parameter.ndim > 1
+            group = groups.setdefault(
+                (below_top, decays),
+                {
+                    "name": f"base-{below_top}{'' if decays else '-no-decay'}",
+                    "params": [],
+                    "lr_scale": self.config.layer_decay**below_top,
+                    **({} if decays else {"weight_decay": 0.0}),
+                },
+            )
+            group["params"].append(parameter)
+        head = {
+            "name": "head",
+            "params": list(self.head.parameters()),
+            "lr_scale": self.config.head_lr_scale,
+        }
+        return [*groups.values(), head]
+
+
+def _depth(name: str) -> int | None:
+    """Number of the layer that a parameter belongs to; None if its name has none."""
+    match = re.search(r"(?:layers|blocks)\.(\d+)\.", name)
+    return int(match[1]) if match else None

@@ -1,0 +1,101 @@
+"""Shallow classifiers on features: logistic regression, forest, prototypes, neighbours."""
+
+# N windows, D width, K classes
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+HeadName = Literal["logistic", "forest"]
+
+
+def fit_predict(
+    head: HeadName,
+    train_ND: np.ndarray,
+    label_N: np.ndarray,
+    test_ND: np.ndarray,
+    *,
+    num_classes: int,
+    seed: int,
+    strength: float = 1.0,
+    num_trees: int = 200,
+) -> np.ndarray:
+    """Fit a classifier on training features and score test features.
+
+    Features are standardised with the training part's mean and deviation; missing values
+    (NaN) become the training mean.
+
+    Args:
+        head: `logistic` (balanced class weights, inverse penalty `strength`) or `forest`.
+        train_ND: Training features.
+        label_N: int64 class of each training row.
+        test_ND: Test features.
+        num_classes: K; classes without training rows get probability 0.
+        seed: Seed of the forest.
+        strength: Inverse of the penalty of the logistic regression.
+        num_trees: Trees of the forest.
+
+    Returns:
+        Probabilities [N, K], float64.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    train_ND, test_ND = standardise(train_ND, test_ND)
+    if head == "logistic":
+        classifier = LogisticRegression(C=strength, max_iter=1000, class_weight="balanced")
+    else:
+        classifier = RandomForestClassifier(
+            num_trees, class_weight="balanced_subsample", random_state=seed, n_jobs=-1
+        )
+    classifier.fit(train_ND, label_N)
+    scores_NK = np.zeros((len(test_ND), num_classes))
+    scores_NK[:, classifier.classes_] = classifier.predict_proba(test_ND)
+    return scores_NK
+
+
+def standardise(train_ND: np.ndarray, test_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scale both parts by the training part's mean and deviation; NaN becomes 0 (the mean)."""
+    counts = np.maximum(np.isfinite(train_ND).sum(axis=0), 1)
+    clean = np.where(np.isfinite(train_ND), train_ND, 0.0)
+    mean = clean.sum(axis=0) / counts
+    centred = np.where(np.isfinite(train_ND), train_ND - mean, 0.0)
+    deviation = np.sqrt((centred**2).sum(axis=0) / counts)
+    deviation[deviation < 1e-8] = 1.0
+    test = np.where(np.isfinite(test_ND), (test_ND - mean) / deviation, 0.0)
+    return centred / deviation, test
+
+
+def prototypes(train_ND: np.ndarray, label_N: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return the normalised mean of the normalised features of each class, [K, D].
+
+    A class without examples gets the zero vector (Snell et al., NeurIPS 2017, with cosine).
+    """
+    unit = normalise(train_ND)
+    sums = np.zeros((num_classes, train_ND.shape[1]))
+    np.add.at(sums, label_N, unit)
+    return normalise(sums)
+
+
+def neighbours(
+    train_ND: np.ndarray, label_N: np.ndarray, test_ND: np.ndarray, *, num_classes: int, k: int
+) -> np.ndarray:
+    """Score classes by the cosine-weighted votes of the k nearest training rows, [N, K]."""
+    similarity = normalise(test_ND) @ normalise(train_ND).T
+    k = min(k, len(train_ND))
+    nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+    weights = np.exp(np.take_along_axis(similarity, nearest, axis=1) / 0.07)
+    scores = np.zeros((len(test_ND), num_classes))
+    for column in range(k):
+        np.add.at(
+            scores, (np.arange(len(test_ND)), label_N[nearest[:, column]]), weights[:, column]
+        )
+    return scores / np.maximum(scores.sum(axis=1, keepdims=True), 1e-12)
+
+
+def normalise(x_ND: np.ndarray) -> np.ndarray:
+    """Return rows of length 1 (zero rows stay zero)."""
+    length = np.linalg.norm(x_ND, axis=-1, keepdims=True)
+    return x_ND / np.where(length < 1e-12, 1.0, length)

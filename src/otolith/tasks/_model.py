@@ -1,0 +1,176 @@
+"""A model that tasks can use: a system with its name, weights and what it was trained on."""
+
+# B batch, N windows, L texts, D width
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from otolith.core.config import parse, select
+from otolith.core.errors import CheckpointError, suggest
+from otolith.core.home import home
+from otolith.core.progress import progress
+from otolith.core.registry import Registry
+from otolith.recordings.recording import Recording
+from otolith.systems import System
+from otolith.windows.batch import Batch
+from otolith.windows.dataset import WindowDataset
+from otolith.windows.memory import memory_part
+from otolith.windows.spec import WindowSpec
+
+if TYPE_CHECKING:
+    from otolith.tasks.label import Labelling
+
+_SYSTEMS = Registry("otolith.systems", "system")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A system ready for use.
+
+    Args:
+        name: How it is called in tables.
+        system: The module, in evaluation mode.
+        provenance: Where the weights come from, as saved with them: recipe, seed, data sets with
+            people, and the same of the weights they started from.
+        path: Folder it was loaded from; None for a model without weights.
+    """
+
+    name: str
+    system: System
+    provenance: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+    @property
+    def has_text(self) -> bool:
+        """Whether labels can be given as words alone."""
+        return self.system.has_text
+
+    def embed(
+        self, recording: Recording, *, window_s: float = 5.0, stride_s: float | None = None
+    ) -> np.ndarray:
+        """Embed the windows of one recording as float32 [N, D], in order of time.
+
+        Args:
+            recording: A recording with a motion stream.
+            window_s: Length of a window in s.
+            stride_s: Distance of neighbouring windows in s; None = the length.
+        """
+        spec = WindowSpec(window_s=window_s, stride_s=stride_s, separate=True, label_rule="none")
+        return self.embed_windows(WindowDataset([memory_part([recording])], spec))
+
+    def label(self, recording: Recording, labels: Sequence[str], **settings: Any) -> Labelling:
+        """Name the activities of a recording; see `otolith.tasks.label.label_recording`.
+
+        Args:
+            recording: A recording with a motion stream.
+            labels: Words to choose from.
+            **settings: Fields of `otolith.tasks.label.Config`.
+        """
+        from otolith.tasks.label import Config, label_recording
+
+        return label_recording(self, recording, parse(Config, settings), labels=labels)
+
+    def embed_windows(
+        self, windows: WindowDataset, *, batch_size: int = 256, show: bool | None = None
+    ) -> np.ndarray:
+        """Embed every window.
+
+        Args:
+            windows: N windows.
+            batch_size: Windows per forward pass.
+            show: Whether to draw a progress bar; None = only on a terminal.
+
+        Returns:
+            Features [N, D], float32, in the order of `windows.table`.
+        """
+        parts = []
+        with progress(len(windows), f"{self.name}: embedding windows", show=show) as bar:
+            for start in range(0, len(windows), batch_size):
+                ids = np.arange(start, min(start + batch_size, len(windows)))
+                parts.append(self.embed_batch(windows.batch(ids, epoch=0)))
+                bar.advance(len(ids))
+        return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+    def embed_batch(self, batch: Batch) -> np.ndarray:
+        """Embed the samples of one batch as float32 [B, D]."""
+        self.system.eval()
+        with torch.inference_mode():
+            return self.system.embed(batch).float().cpu().numpy()
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Embed label words as float32 [L, D], comparable with `embed` by cosine.
+
+        Raises:
+            CheckpointError: The model was not aligned with text.
+        """
+        if not self.has_text:
+            raise CheckpointError(
+                f'The model "{self.name}" was not trained with text, so it cannot use labels as words.',
+                "Use few_shot or probe, or a text-aligned model.",
+            )
+        self.system.eval()
+        with torch.inference_mode():
+            return self.system.embed_texts(texts).float().cpu().numpy()
+
+
+def load_model(name_or_path: str | Path) -> Model:
+    """Load a model by name or folder.
+
+    Args:
+        name_or_path: A run folder (its best checkpoint is taken), a checkpoint or model folder,
+            the name of a folder below `$OTOLITH_HOME/models`, or the name of a system that
+            needs no weights, such as `statistics`.
+
+    Returns:
+        The model in evaluation mode.
+
+    Raises:
+        CheckpointError: Nothing of that name can be loaded.
+    """
+    from otolith.training.checkpoints import load_model_folder
+
+    text = str(name_or_path)
+    folder = _model_folder(Path(text).expanduser())
+    if folder is not None:
+        system, info = load_model_folder(folder)
+        system.eval()
+        name = Path(text).resolve().name if folder == Path(text) else _run_name(Path(text))
+        return Model(name, system, info.get("provenance", {}), folder)
+    if text in _SYSTEMS.names():
+        chosen = select(_SYSTEMS, text)
+        if not chosen.module.System.trainable:
+            return Model(text, chosen.module.System(chosen.config).eval())
+        raise CheckpointError(
+            f'"{text}" is a system that needs training first.',
+            f"Run `otolith train` with a recipe of {text} and give its run folder.",
+        )
+    raise CheckpointError(f'There is no model "{text}".', suggest(text, model_names()))
+
+
+def model_names() -> list[str]:
+    """Names that `load_model` understands besides paths."""
+    stored = home() / "models"
+    names = [p.name for p in stored.iterdir() if p.is_dir()] if stored.is_dir() else []
+    return sorted({*names, "statistics"})
+
+
+def _model_folder(path: Path) -> Path | None:
+    """The folder with `model.json` that a path or name stands for."""
+    for base in (path, home() / "models" / path.name if path.name == str(path) else path):
+        for folder in (base, base / "checkpoints" / "best", base / "checkpoints" / "latest"):
+            if (folder / "model.json").is_file():
+                return folder
+    return None
+
+
+def _run_name(path: Path) -> str:
+    """`recipe/time` of a run folder, or the folder's name."""
+    parts = path.resolve().parts
+    return "/".join(parts[-2:]) if (path / "config.yaml").is_file() else parts[-1]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from otolith.encoders._tsfm_positions import ChannelPosition, ChannelTexts, TimePosition
 from otolith.encoders.imu_tsfm import Config
+import itertools
 
 
 class PlainAttention(nn.Module):
@@ -74,7 +75,7 @@ class PlainEncoder(nn.Module):
         layers: list[nn.Module] = []
         widths = (1, *config.conv_filters)
         size = config.kernel_sizes[0]
-        for num_in, num_out in zip(widths[:-1], widths[1:], strict=True):
+        for num_in, num_out in itertools.pairwise(widths):
             layers += [
                 nn.Conv1d(num_in, num_out, size, padding=size // 2, bias=False),
                 nn.GroupNorm(1, num_out),

@@ -8,13 +8,14 @@ convolutions over [signals, filters, samples], torch's dropout, heads on every t
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from otolith.encoders._tsfm_positions import ChannelPosition, ChannelTexts, TimePosition
 from otolith.encoders.imu_tsfm import Config
-import itertools
 
 
 class PlainAttention(nn.Module):

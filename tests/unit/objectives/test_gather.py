@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import torch
+from tests.support import gather_worker
 
 from otolith.objectives._gather import gather_rows, global_mean, num_processes, sum_over_processes
-from tests.support import gather_worker
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -32,7 +32,9 @@ def by_hand(prediction, target, masked, real, channels, dropped, counts_dropped)
                 )
             ]
             if real[b, p] and (masked[b, p] or chosen):
-                errors = [(prediction[b, p, :, c] - target[b, p, :, c]).square().mean() for c in chosen]
+                errors = [
+                    (prediction[b, p, :, c] - target[b, p, :, c]).square().mean() for c in chosen
+                ]
                 losses.append(sum(errors) / max(len(errors), 1))
     return sum(losses) / len(losses)
 

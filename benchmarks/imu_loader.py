@@ -112,9 +112,7 @@ def plain_epoch(folder: Path) -> Callable[[int], int]:
     return epoch
 
 
-def measure(
-    epochs: list[Callable[[int], int]], repetitions: int
-) -> list[list[float]]:
+def measure(epochs: list[Callable[[int], int]], repetitions: int) -> list[list[float]]:
     """Seconds per epoch of several loaders, run alternately after one warm-up each."""
     for epoch in epochs:
         assert epoch(0) == NUM_WINDOWS

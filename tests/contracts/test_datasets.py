@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures.official_layouts import has_fixture, write_synthetic
 
 from otolith.core.errors import DataError, FileFormatError
 from otolith.core.registry import Registry
 from otolith.datasets import DATASETS, Card, Source, Split
 from otolith.datasets._labels import group_tables
 from otolith.recordings import Gravity, Recording
-from tests.fixtures.official_layouts import has_fixture, write_synthetic
 
 NAMES = sorted(p.stem for p in Path(DATASETS.get("hapt").__file__).parent.glob("[!_]*.py"))
 G = 9.80665

@@ -46,5 +46,9 @@ def _keep_scale(x: Tensor, share: float) -> Tensor:
     seed = int(torch.randint(2**62, ()))
     words = np.random.SFC64(seed).random_raw(-(-x.numel() // 4))
     levels = torch.from_numpy(words.view(np.int16)[: x.numel()]).view(x.shape)
-    keep = torch.ge(levels, dropped - _LEVELS // 2, out=torch.empty_like(x, memory_format=torch.contiguous_format))
+    keep = torch.ge(
+        levels,
+        dropped - _LEVELS // 2,
+        out=torch.empty_like(x, memory_format=torch.contiguous_format),
+    )
     return keep.mul_(_LEVELS / (_LEVELS - dropped))

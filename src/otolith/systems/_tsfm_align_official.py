@@ -8,16 +8,34 @@ the shapes of the weights; the settings give heads, mode and what cannot be seen
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from otolith.core.config import select
 from otolith.core.errors import CheckpointError
-from otolith.encoders import imu_tsfm
+from otolith.encoders import ENCODERS, imu_tsfm
+from otolith.encoders._tsfm_positions import sinusoid
 from otolith.heads import channel_text_fusion, label_bank, semantic_head
-from otolith.systems._tsfm_official import SINUSOID_KEY, encoder_names
+from otolith.objectives import semantic_alignment
+from otolith.systems import KeyReport
+from otolith.systems._official import (
+    Names,
+    convert_from_official,
+    convert_to_official,
+    require_all,
+    strip_wrappers,
+)
+from otolith.systems._tsfm_align_settings import MPNET, Config
+from otolith.systems._tsfm_official import (
+    SINUSOID_KEY,
+    check_sinusoid,
+    encoder_config,
+    encoder_names,
+)
 
 MODEL, BANK = "model_state_dict.", "label_bank_state_dict."
 CRITERION, QUEUE = "criterion_state_dict.", "memory_bank_state_dict."
@@ -27,7 +45,6 @@ IGNORED = {
     r"channel_encoding": "Stage 2 has no channel positions",
     re.escape(QUEUE) + "(queue_size|embedding_dim)$": "follows from the shape of the queue",
 }
-UNUSED_HEAD = rf"^{re.escape(MODEL)}semantic_head\.(temporal_attention|attention_pooling)\."
 _POOLING = (
     (r"cross\.project\.", "cross_attn.in_proj_"),
     (r"cross\.out\.", "cross_attn.out_proj."),
@@ -53,7 +70,23 @@ _BANK = (
 )
 
 Rules = tuple[tuple[str, str], ...]
-Names = Callable[[str], tuple[str, ...]]
+_LAYERS = "num_temporal_layers"
+_SECTION_NAMES = {
+    "token_level_text": {
+        "num_heads": "channel_text_num_heads",
+        "label_bank_num_heads": "label_bank_num_heads",
+    },
+    "channel_text_fusion": {"num_heads": "channel_text_num_heads"},
+    "label_bank": {
+        "num_heads": "label_bank_num_heads",
+        "use_mean_pooling": "use_mean_pooling",
+        "sentence_bert_model": "contrastive_text_model",
+    },
+    "ablation": {
+        "channel_text_fusion": "use_channel_text_fusion",
+        "learnable_label_bank": "learnable_label_bank",
+    },
+}
 
 
 def head_names(key: str) -> tuple[str, ...]:
@@ -107,11 +140,13 @@ def current_layout(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict
     has_sections = any(key.startswith(SECTIONS) for key in state)
     for key, value in state.items():
         name = key if has_sections else MODEL + key
+        name = next(iter(strip_wrappers({name: value})))
         name = name.replace(f"{CRITERION}infonce.", f"{CRITERION}loss_fn.")
         for made, tensor in _split_gate(name, value).items():
             new[made] = tensor
             if made != key:
                 origin[made] = key
+    _complete_queue(new)
     return new, origin
 
 
@@ -120,7 +155,7 @@ def section(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
-def complete_queue(state: dict[str, Tensor]) -> None:
+def _complete_queue(state: dict[str, Tensor]) -> None:
     """Add write position and fullness of a memory bank where the file keeps only its tensors."""
     rows = state.get(f"{QUEUE}imu_queue")
     if rows is None:
@@ -129,6 +164,103 @@ def complete_queue(state: dict[str, Tensor]) -> None:
     is_full = held == len(rows)
     state.setdefault(f"{QUEUE}ptr", torch.tensor(0 if is_full else held))
     state.setdefault(f"{QUEUE}is_full", torch.tensor(is_full))
+
+
+def system_config(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> Config:
+    """Find the settings of a Stage-2 checkpoint.
+
+    Args:
+        state: Flat state dict in today's layout.
+        settings: The authors' settings, in their old or new form.
+
+    Raises:
+        CheckpointError: The weights are no Stage 2, or contradict the settings.
+    """
+    given = stage2_settings(settings)
+    encoder = {
+        k: v for k, v in section(state, f"{MODEL}encoder.").items() if "channel_encoding" not in k
+    }
+    if not encoder:
+        raise CheckpointError(
+            "The weights hold no TSFM encoder.", "Give a Stage-2 checkpoint of TSFM."
+        )
+    encoder_settings = encoder_config(encoder, settings)
+    given.setdefault("num_heads", encoder_settings.num_heads)
+    head = head_config(section(state, f"{MODEL}semantic_head."), given)
+    fusion_state = section(state, f"{MODEL}channel_fusion.")
+    has_fusion = bool(fusion_state) and given.get("use_channel_text_fusion", True) is not False
+    fusion = channel_text_fusion.Config(width=head.width, text_width=head.out_width, num_heads=1)
+    rows = state.get(f"{QUEUE}imu_queue")
+    return Config(
+        preset="",
+        encoder=encoder_settings,
+        head=head,
+        channel_fusion=fusion_config(fusion_state, given) if has_fusion else fusion,
+        label_bank=bank_config(section(state, f"{BANK}pooling."), given, head.out_width),
+        objective=semantic_alignment.Config(
+            kind="siglip" if f"{CRITERION}loss_fn.logit_bias" in state else "infonce",
+            temperature=float(given.get("temperature", 0.07)),
+            use_soft_targets=bool(given.get("use_soft_targets", True)),
+            soft_target_temperature=float(given.get("soft_target_temperature", 0.5)),
+            soft_target_weight=float(given.get("soft_target_weight", 1.0)),
+        ),
+        text=select(ENCODERS, _text_encoder(given)),
+        has_channel_text=has_fusion,
+        queue_size=0 if rows is None else len(rows),
+    )
+
+
+def load(
+    system: torch.nn.Module,
+    config: Config,
+    state: Mapping[str, Tensor],
+    origin: Mapping[str, str],
+) -> KeyReport:
+    """Give a system the weights of a checkpoint.
+
+    Args:
+        system: System of the settings `config`.
+        config: Settings found by `system_config`.
+        state: Flat state dict in today's layout.
+        origin: Keys of `state` that had another name in the file -> that name.
+
+    Returns:
+        The report, in terms of the file's keys.
+
+    Raises:
+        CheckpointError: A weight is missing or has another shape.
+    """
+    check_sinusoid(state, f"{MODEL}encoder.")
+    ignored = dict(IGNORED)
+    if not config.has_channel_text:
+        ignored[rf"^{MODEL}channel_fusion\."] = "the settings switch channel texts off"
+    if config.label_bank.use_mean_pooling:
+        ignored[rf"^{BANK}"] = "the settings replace the label bank by mean pooling"
+    own = system.state_dict()
+    found, report = convert_from_official(state, own, official_names(config), ignored)
+    require_all(report, "tsfm_align", optional="objective.")
+    system.load_state_dict(found, strict=False)
+    back = {key: origin.get(key, key) for key in state}
+    loaded = {back.get(key, key): ours for key, ours in report.loaded.items()}
+    return replace(
+        report,
+        loaded=loaded,
+        renamed={key: ours for key, ours in loaded.items() if key != ours},
+        unexpected=tuple(dict.fromkeys(back[key] for key in report.unexpected)),
+        ignored={back[key]: why for key, why in report.ignored.items()},
+    )
+
+
+def to_official(state: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
+    """Return our state dict under the authors' flat keys, the table of positions included."""
+    official = convert_to_official(state, official_names(config))
+    table = sinusoid(config.encoder.max_positions, config.encoder.width)
+    return official | {f"{MODEL}encoder.{SINUSOID_KEY}": table}
+
+
+def official_names(config: Config) -> Names:
+    """Return the function weight of the system -> the authors' flat key."""
+    return system_names(config.encoder, config.label_bank)
 
 
 def head_config(state: Mapping[str, Tensor], given: Mapping[str, Any]) -> semantic_head.Config:
@@ -161,7 +293,8 @@ def head_config(state: Mapping[str, Tensor], given: Mapping[str, Any]) -> semant
         num_fusion_queries=int(_shape(state, "cross_channel_fusion.attention.queries")[0]),
         num_pool_queries=4 if pool is None else int(pool.shape[0]),
         use_fusion_self_attention="cross_channel_fusion.attention.norm2.weight" in state,
-        use_pool_self_attention=not has_layers or "attention_pooling.attention.norm2.weight" in state,
+        use_pool_self_attention=not has_layers
+        or "attention_pooling.attention.norm2.weight" in state,
         per_patch=per_patch,
         keep_unused_layers=per_patch and has_layers,
         dropout=float(given.get("dropout", 0.1)),
@@ -216,21 +349,6 @@ def stage2_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-_LAYERS = "num_temporal_layers"
-_SECTION_NAMES = {
-    "token_level_text": {"num_heads": "channel_text_num_heads"},
-    "channel_text_fusion": {"num_heads": "channel_text_num_heads"},
-    "label_bank": {
-        "num_heads": "label_bank_num_heads",
-        "use_mean_pooling": "use_mean_pooling",
-    },
-    "ablation": {
-        "channel_text_fusion": "use_channel_text_fusion",
-        "learnable_label_bank": "learnable_label_bank",
-    },
-}
-
-
 def _apply(rules: Rules, key: str) -> str:
     for pattern, replacement in rules:
         key = re.sub(pattern, replacement, key)
@@ -249,6 +367,15 @@ def _split_gate(key: str, value: Tensor) -> dict[str, Tensor]:
         f"{parent}gate_sensor.weight": value[:, :width].contiguous(),
         f"{parent}gate_channel.weight": value[:, width:].contiguous(),
     }
+
+
+def _text_encoder(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Our text encoder for the authors' name of one."""
+    name = str(given.get("contrastive_text_model") or given.get("sentence_bert_model") or "")
+    name = name.removeprefix("sentence-transformers/")
+    if name in {"", "all-MiniLM-L6-v2"}:
+        return {"name": "text_minilm"}
+    return MPNET if name == "all-mpnet-base-v2" else {"name": "text_transformer", "source": name}
 
 
 def _shape(state: Mapping[str, Tensor], key: str) -> torch.Size:

@@ -26,7 +26,8 @@ from otolith.encoders._tsfm_positions import ChannelTexts, sinusoid
 from otolith.heads._token_projection import TokenProjection
 from otolith.objectives import LossOutput, masked_reconstruction, patch_contrastive
 from otolith.objectives._balance import BalancedSum
-from otolith.systems import KeyReport, System as BaseSystem, _tsfm_masks
+from otolith.systems import KeyReport, _tsfm_masks
+from otolith.systems import System as BaseSystem
 from otolith.systems._official import (
     Names,
     convert_from_official,
@@ -43,7 +44,7 @@ from otolith.systems._tsfm_official import (
     encoder_names,
     flat_settings,
 )
-from otolith.windows.batch import Batch, StreamBatch
+from otolith.windows.batch import Batch
 from otolith.windows.transforms import PRESETS as VIEWS
 from otolith.windows.transforms import Augment, Augmenter
 

@@ -92,9 +92,7 @@ def _texts(case, encoder):
     mask = case.io["channel_mask"]
     columns = torch.arange(mask.shape[1]).expand(mask.shape)
     embeddings = case.io["sbert_embedding"]
-    texts = ChannelTexts(
-        embeddings_UE=embeddings, index_BC=torch.where(mask, columns, -1)
-    )
+    texts = ChannelTexts(embeddings_UE=embeddings, index_BC=torch.where(mask, columns, -1))
     return texts, dataclasses.replace(texts)
 
 

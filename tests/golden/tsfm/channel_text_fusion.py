@@ -3,7 +3,8 @@
 import torch
 
 from otolith.heads import channel_text_fusion
-from otolith.systems._tsfm_align_keys import channel_fusion_state
+from otolith.systems._tsfm_align_official import MODEL, current_layout, fusion_names, section
+from tests.golden.tsfm._convert import fill
 
 
 def run(case):
@@ -23,9 +24,10 @@ def run(case):
         legacy |= case.section(variant["legacy_gate_prefix"])
         outs = []
         for state in (weights, legacy):
-            head = channel_text_fusion.Head(config).eval()
+            head = channel_text_fusion.Head(config)
             assert (head.text is not None) == variant["has_text_projection"]
-            head.load_state_dict(channel_fusion_state(state))
+            whole, _ = current_layout({f"channel_fusion.{k}": v for k, v in state.items()})
+            fill(head, section(whole, f"{MODEL}channel_fusion."), fusion_names)
             batch, channels = io["text"].shape[:2]
             index = torch.arange(batch * channels).reshape(batch, channels)
             text, mask = io["text"].flatten(0, 1), io["text_mask"].flatten(0, 1)

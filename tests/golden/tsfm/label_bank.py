@@ -1,7 +1,8 @@
 """Label bank with one and with several prototypes, and mean pooling."""
 
 from otolith.heads import label_bank
-from otolith.systems._tsfm_align_keys import label_bank_state
+from otolith.systems._tsfm_align_official import bank_names
+from tests.golden.tsfm._convert import fill
 
 
 def run(case):
@@ -16,8 +17,8 @@ def run(case):
             num_queries=s["num_queries"],
             num_prototypes=prototypes,
         )
-        head = label_bank.Head(config).eval()
-        head.load_state_dict(label_bank_state(case.section(s[f"{name}_weight_prefix"])))
+        weights = case.section(s[f"{name}_weight_prefix"])
+        head = fill(label_bank.Head(config), weights, bank_names(prototypes))
         got[name] = head(tokens, mask)
         got[f"{name}_unnorm"] = head(tokens, mask, normalize=False)
         got[f"similarity_{name}"] = label_bank.similarity(case.io["imu"], case.io[name])

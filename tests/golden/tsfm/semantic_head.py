@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from otolith.heads import semantic_head
-from otolith.systems._tsfm_align_keys import head_state
+from otolith.systems._tsfm_align_official import head_names
+from tests.golden.tsfm._convert import fill
 
 
 def run(case):
@@ -23,10 +24,10 @@ def run(case):
         keep_unused_layers=True,
         dropout=s["dropout"],
     )
-    session = semantic_head.Head(config).eval()
-    patch = semantic_head.Head(replace(config, per_patch=True)).eval()
-    for head in (session, patch):
-        head.load_state_dict(head_state(case.weights))
+    session, patch = (
+        fill(semantic_head.Head(replace(config, per_patch=flag)), case.weights, head_names)
+        for flag in (False, True)
+    )
     tokens, patches, channels = (
         case.io[k] for k in ("encoder_output", "patch_mask", "channel_mask")
     )

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tests.fixtures import official_layouts as layouts
+from tests.fixtures.tidy import close, signals, tidy
 
 from otolith.core.errors import FileFormatError
 from otolith.datasets import wisdm2019
-from tests.fixtures import official_layouts as layouts
-from tests.fixtures.tidy import close, signals, tidy
 
 
 def read(root, **settings):

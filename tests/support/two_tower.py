@@ -8,10 +8,7 @@ and prints what differs.
 # B batch, T time, C channels, D width, M rows of all processes, L labels
 
 import json
-import os
-import socket
 import sys
-import traceback
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +17,7 @@ import av
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from tests.support.processes import fork, fork_pair, wait
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -265,37 +263,10 @@ def run(part: DatasetPart, folder: Path, num_workers: int = 0):
     )
 
 
-def fork(call) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        torch.set_num_threads(1)
-        call()
-        code = 0
-    except Exception:  # noqa: BLE001  # the parent sees the code, a reader the text
-        traceback.print_exc()
-    finally:
-        os._exit(code)
-
-
 def main(root: Path) -> None:
     part = make_part(root)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    def process(rank):
-        numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
-        os.environ |= {k: str(v) for k, v in numbers.items()}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        run(part, root / "two")
-
-    pids = [fork(lambda rank=rank: process(rank)) for rank in (0, 1)]
-    pids.append(fork(lambda: run(part, root / "one")))
-    codes = [os.waitpid(pid, 0)[1] for pid in pids]
-    assert codes == [0, 0, 0], codes
+    pair = fork_pair(lambda rank: run(part, root / "two"))
+    wait(*pair, fork(lambda: run(part, root / "one")))
     flat = [[flatten(r) for r in read_records(root / name)] for name in ("one", "two")]
     assert all(a.keys() == b.keys() for a, b in zip(*flat, strict=True))
     weights = [

@@ -3,10 +3,10 @@
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.tsfm_data import make_batch, take
 
 from otolith.encoders._imu_patches import Config, PatchProcessor
 from otolith.signals.patches import normalise_patches, resize_patches
-from tests.support.tsfm_data import make_batch, take
 
 RATES = st.sampled_from([12.5, 20.0, 25.0, 33.3, 50.0, 100.0])
 

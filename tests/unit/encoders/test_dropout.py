@@ -53,9 +53,11 @@ def test_add_drops_only_the_second():
     x = torch.ones(1000, requires_grad=True)
     y = Dropout(0.25).train().add(base, x)
     added = (y - base).detach()
-    assert torch.isclose(added, torch.tensor(0.0)).logical_or(
-        torch.isclose(added, torch.tensor(4 / 3))
-    ).all()
+    assert (
+        torch.isclose(added, torch.tensor(0.0))
+        .logical_or(torch.isclose(added, torch.tensor(4 / 3)))
+        .all()
+    )
     assert 0.2 < (added == 0).float().mean() < 0.3
     y.sum().backward()
     torch.testing.assert_close(x.grad, (y - base).detach())

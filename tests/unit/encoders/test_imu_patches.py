@@ -3,13 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tests.support.tsfm_data import make_batch
 
 from otolith.core.config import parse, to_plain
 from otolith.core.errors import ConfigError, DataError
 from otolith.core.randomness import sample_keys
 from otolith.encoders._imu_patches import Config, PatchProcessor, PatchRange
 from otolith.signals.patches import cut_patches, normalise_patches, resize_patches
-from tests.support.tsfm_data import make_batch
 
 
 def test_values_are_those_of_the_single_steps():
@@ -81,14 +81,10 @@ def test_max_patches_and_stride():
 def test_drawn_durations_depend_on_the_key_alone():
     keys = sample_keys(0, 0, np.arange(3))
     stream = make_batch((200, 200, 200), (3, 3, 3)).streams["imu"]
-    processor = PatchProcessor(
-        Config(patch_range=PatchRange(min_s=0.5, max_s=1.5, step_s=0.25))
-    )
+    processor = PatchProcessor(Config(patch_range=PatchRange(min_s=0.5, max_s=1.5, step_s=0.25)))
     together = processor(stream, (), keys).patch_s_B
     assert torch.equal(together, processor(stream, (), keys).patch_s_B)
-    alone = processor(
-        make_batch((200,), (3,)).streams["imu"], (), keys[1:2]
-    ).patch_s_B
+    alone = processor(make_batch((200,), (3,)).streams["imu"], (), keys[1:2]).patch_s_B
     assert alone[0] == together[1]
     assert processor(stream).patch_s_B.tolist() == [1.0] * 3
 

@@ -2,12 +2,12 @@ import dataclasses
 
 import pytest
 import torch
+from tests.support.tsfm_data import make_batch, make_encoder, make_patches
 
 from otolith.core.config import parse, to_plain
 from otolith.core.errors import ConfigError, DataError
 from otolith.encoders._tsfm_positions import ChannelTexts
 from otolith.encoders.imu_tsfm import PRESETS, Config, Encoder, unfold
-from tests.support.tsfm_data import make_batch, make_encoder, make_patches
 
 PARAMETERS = {"tiny": 2_550_754, "small": 9_798_754, "small_deep": 19_284_706}
 
@@ -154,18 +154,18 @@ def test_patch_chunks_change_nothing(chunk):
 
 
 def test_durations_are_drawn_only_while_training():
-    encoder = make_encoder(
-        processor={"patch_range": {"min_s": 0.5, "max_s": 1.0, "step_s": 0.1}}
-    )
+    encoder = make_encoder(processor={"patch_range": {"min_s": 0.5, "max_s": 1.0, "step_s": 0.1}})
     batch = make_batch((200,) * 8, (3,) * 8)
     assert encoder.prepare(batch).patch_s_B.unique().tolist() == [1.0]
     drawn = encoder.train().prepare(batch).patch_s_B
     assert len(drawn.unique()) > 1
-    assert encoder.tokens(
-        torch.zeros(8, 8, 3, 32), dataclasses.replace(
-            encoder.prepare(batch), mask_BP=torch.ones(8, 8, dtype=torch.bool)
-        )
-    ).grid.seconds_per_step is None
+    assert (
+        encoder.tokens(
+            torch.zeros(8, 8, 3, 32),
+            dataclasses.replace(encoder.prepare(batch), mask_BP=torch.ones(8, 8, dtype=torch.bool)),
+        ).grid.seconds_per_step
+        is None
+    )
 
 
 def test_too_long_a_window_and_a_missing_stream_are_refused():

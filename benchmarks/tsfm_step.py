@@ -48,9 +48,7 @@ def main() -> None:
     report("tsfm_step", options, step, options.batch_size, plain_step if options.plain else None)
 
 
-def _update(
-    loss: torch.Tensor, model: torch.nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
+def _update(loss: torch.Tensor, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -159,7 +159,7 @@ def train(
     loader=None,
     validation=None,
     *,
-    checkpoint="",
+    resume_from="",
     callbacks=(),
     extra=None,
     **changes,
@@ -174,5 +174,5 @@ def train(
         system_name=NAME,
         callbacks=callbacks,
         extra_metrics=extra,
-        checkpoint=checkpoint,
+        checkpoint=resume_from,
     )

@@ -100,9 +100,10 @@ def read_numbers(path: Path, num_columns: int, *, separator: str = "", end: str 
     if not lines:
         raise FileFormatError(f"{path} holds no rows.", "Fetch it again.")
     if end:
-        if bad := next((i for i, line in enumerate(lines) if not line.endswith(end)), None):
+        bad = next((n for n, x in enumerate(lines, start=1) if not x.endswith(end)), None)
+        if bad is not None:
             raise FileFormatError(
-                f'Row {bad + 1} of {path} does not end with "{end}"; the file seems cut off.',
+                f'Row {bad} of {path} does not end with "{end}"; the file seems cut off.',
                 "Fetch it again.",
             )
         lines = [line.removesuffix(end) for line in lines]

@@ -75,9 +75,7 @@ class ConvStack(nn.Module):
         dropout: Share of dropped elements.
     """
 
-    def __init__(
-        self, filters: Sequence[int], kernel_sizes: Sequence[int], dropout: float
-    ) -> None:
+    def __init__(self, filters: Sequence[int], kernel_sizes: Sequence[int], dropout: float) -> None:
         super().__init__()
         inputs = [1, *(n * len(kernel_sizes) for n in filters)]
         self.width = inputs[-1]

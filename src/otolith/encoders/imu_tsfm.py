@@ -69,7 +69,7 @@ class Config:
 
     preset: str = ""
     stream: str = "imu"
-    processor: _imu_patches.Config = _imu_patches.Config()  # noqa: RUF009  # settings are frozen
+    processor: _imu_patches.Config = _imu_patches.Config()  # settings are frozen
     width: int = 384
     num_heads: int = 8
     num_layers: int = 4

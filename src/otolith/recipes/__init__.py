@@ -1,1 +1,98 @@
-"""Complete runs as YAML."""
+"""Complete runs as YAML: `<system>/<run>.yaml`, each with paper size and a debug size.
+
+A recipe may name another one as `extends: <system>/<run>`; its own values go on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from otolith.core.config import apply_overrides, parse, read_yaml
+from otolith.core.errors import ConfigError, suggest
+
+if TYPE_CHECKING:
+    from otolith.training.recipe import Recipe
+
+_FOLDER = Path(__file__).parent
+_EXTENDS = "extends"
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the built-in recipes, such as `tsfm/pretrain`."""
+    paths = sorted(_FOLDER.rglob("*.yaml"))
+    return [p.relative_to(_FOLDER).with_suffix("").as_posix() for p in paths]
+
+
+def recipe_path(name: str | Path) -> Path:
+    """Return the file of a recipe: a built-in name, or the path of a YAML file.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    text = str(name)
+    if text in recipe_names():
+        return _FOLDER / f"{text}.yaml"
+    path = Path(text).expanduser()
+    if path.is_file():
+        return path
+    raise ConfigError(f'There is no recipe "{text}".', suggest(text, recipe_names()))
+
+
+def read_recipe(name: str | Path) -> dict[str, Any]:
+    """Return the plain data of a recipe with everything it extends filled in.
+
+    Raises:
+        ConfigError: A file is missing, is not YAML, or recipes extend each other in a circle.
+    """
+    layers: list[dict[str, Any]] = []
+    seen: list[Path] = []
+    current: str | Path = name
+    while True:
+        path = recipe_path(current)
+        if path in seen:
+            raise ConfigError(
+                f'The recipe "{name}" extends itself.', f"Change {_EXTENDS} in {path}."
+            )
+        seen.append(path)
+        data = read_yaml(path)
+        layers.append({k: v for k, v in data.items() if k != _EXTENDS})
+        if _EXTENDS not in data:
+            break
+        current = str(data[_EXTENDS])
+    merged: dict[str, Any] = {}
+    for layer in reversed(layers):
+        merged = _merge(merged, layer)
+    return merged
+
+
+def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe, str]:
+    """Return a validated recipe and its name for run folders.
+
+    Args:
+        name: Built-in name or YAML file.
+        overrides: Changes such as `training.epochs=3`.
+
+    Raises:
+        ConfigError: Values are wrong; all are listed.
+    """
+    from otolith.training.recipe import Recipe
+
+    data = apply_overrides(read_recipe(name), overrides)
+    recipe = parse(Recipe, data, source=f"The recipe {name}")
+    short = str(name) if str(name) in recipe_names() else Path(name).stem
+    return recipe, short
+
+
+def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of `top` over those of `base`; a component of another name replaces the old one."""
+    out = dict(base)
+    for key, value in top.items():
+        old = out.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            is_other = "name" in value and value["name"] != old.get("name", value["name"])
+            out[key] = dict(value) if is_other else _merge(old, value)
+        else:
+            out[key] = value
+    return out

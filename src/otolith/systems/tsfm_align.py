@@ -69,6 +69,7 @@ class System(BaseSystem):
     """
 
     has_text: ClassVar[bool] = True
+    official_has_sections = True
     config: Config
 
     def __init__(self, config: Config) -> None:

@@ -7,19 +7,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from otolith.core.config import select
+from otolith.core.config import parse, select
 from otolith.core.errors import CheckpointError, suggest
 from otolith.core.home import home
 from otolith.core.progress import progress
 from otolith.core.registry import Registry
+from otolith.recordings.recording import Recording
 from otolith.systems import System
 from otolith.windows.batch import Batch
 from otolith.windows.dataset import WindowDataset
+from otolith.windows.memory import memory_part
+from otolith.windows.spec import WindowSpec
+
+if TYPE_CHECKING:
+    from otolith.tasks.label import Labelling
 
 _SYSTEMS = Registry("otolith.systems", "system")
 
@@ -31,7 +37,8 @@ class Model:
     Args:
         name: How it is called in tables.
         system: The module, in evaluation mode.
-        provenance: Where the weights come from: `trained_on` lists data sets with subjects.
+        provenance: Where the weights come from, as saved with them: recipe, seed, data sets with
+            people, and the same of the weights they started from.
         path: Folder it was loaded from; None for a model without weights.
     """
 
@@ -46,6 +53,31 @@ class Model:
         return self.system.has_text
 
     def embed(
+        self, recording: Recording, *, window_s: float = 5.0, stride_s: float | None = None
+    ) -> np.ndarray:
+        """Embed the windows of one recording as float32 [N, D], in order of time.
+
+        Args:
+            recording: A recording with a motion stream.
+            window_s: Length of a window in s.
+            stride_s: Distance of neighbouring windows in s; None = the length.
+        """
+        spec = WindowSpec(window_s=window_s, stride_s=stride_s, separate=True, label_rule="none")
+        return self.embed_windows(WindowDataset([memory_part([recording])], spec))
+
+    def label(self, recording: Recording, labels: Sequence[str], **settings: Any) -> Labelling:
+        """Name the activities of a recording; see `otolith.tasks.label.label_recording`.
+
+        Args:
+            recording: A recording with a motion stream.
+            labels: Words to choose from.
+            **settings: Fields of `otolith.tasks.label.Config`.
+        """
+        from otolith.tasks.label import Config, label_recording
+
+        return label_recording(self, recording, parse(Config, settings), labels=labels)
+
+    def embed_windows(
         self, windows: WindowDataset, *, batch_size: int = 256, show: bool | None = None
     ) -> np.ndarray:
         """Embed every window.

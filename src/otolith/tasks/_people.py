@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,17 +33,26 @@ class Fold:
 def seen_people(provenance: dict[str, Any], dataset: str) -> set[str]:
     """Return the subjects of `dataset` that the weights were trained on (labelled or not).
 
-    Data sets that recorded the same people (see their cards) count as the same source; then
-    all subjects are taken as seen, because numbering may differ. `*` stands for everyone.
+    Weights that started from other weights inherit what those have seen. Data sets that
+    recorded the same people (see their cards) count as the same source; then all subjects are
+    taken as seen, because numbering may differ. `*` stands for everyone.
     """
     seen: set[str] = set()
     relatives = _same_people(dataset)
-    for entry in provenance.get("trained_on", []):
-        if entry["dataset"] == dataset:
-            seen |= set(entry.get("subjects") or ["*"])
-        elif entry["dataset"] in relatives:
+    for name, people in _trained_on(provenance):
+        if name == dataset:
+            seen |= people - {""} or {"*"}
+        elif name in relatives:
             seen.add("*")
     return seen
+
+
+def _trained_on(provenance: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
+    """Data sets with their people, of a model and of all models it started from."""
+    for name, parts in provenance.get("data", {}).get("datasets", {}).items():
+        yield name, {*parts.get("train_subjects", []), *parts.get("validation_subjects", [])}
+    if provenance.get("init_provenance"):
+        yield from _trained_on(provenance["init_provenance"])
 
 
 def refuse_if_seen(provenance: dict[str, Any], dataset: str, subjects: Iterable[str]) -> None:

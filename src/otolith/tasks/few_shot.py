@@ -9,7 +9,7 @@ import numpy as np
 
 from otolith.core.config import config
 from otolith.core.errors import DataError
-from otolith.datasets import DatasetPart
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import fit_predict, normalise, prototypes, standardise
 from otolith.tasks._model import Model
 from otolith.tasks._result import Result, summarise
@@ -47,7 +47,7 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
         LeakageError: Nobody is left to test on.
     """
     data = labelled_windows(part, settings.windows)
-    features = model.embed(data.windows)
+    features = model.embed_windows(data.windows)
     rows = []
     for repetition, seed in enumerate(settings.seeds):
         folds, described, warnings = choose_folds(model, part, data, settings.folds, seed)

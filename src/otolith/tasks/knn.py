@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from otolith.core.config import config
-from otolith.datasets import DatasetPart
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import neighbours, standardise
 from otolith.tasks._model import Model
 from otolith.tasks._result import Result, summarise
@@ -40,7 +40,7 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
         DataError: The windows hold fewer than two classes.
     """
     data = labelled_windows(part, settings.windows)
-    features = model.embed(data.windows)
+    features = model.embed_windows(data.windows)
     rows = []
     for repetition, seed in enumerate(settings.seeds):
         folds, described, warnings = choose_folds(model, part, data, settings.folds, seed)

@@ -119,7 +119,7 @@ def label_recording(
         separate=True,
     )
     windows = WindowDataset([memory_part([recording])], spec)
-    features = model.embed(windows, show=show)
+    features = model.embed_windows(windows, show=show)
     if examples is not None:
         names, scores, how = _from_examples(model, features, examples, labels)
     elif labels:
@@ -188,7 +188,7 @@ def _from_examples(
     position[[examples.labels.index(n) for n in names]] = np.arange(len(names))
     target = position[examples.label_N]
     keep = target >= 0
-    known = model.embed(examples.windows)[keep]
+    known = model.embed_windows(examples.windows)[keep]
     scores = fit_predict("logistic", known, target[keep], features, num_classes=len(names), seed=0)
     people = len(np.unique(examples.subject_N[keep]))
     return names, scores, f"{int(keep.sum())} example windows of {people} people"

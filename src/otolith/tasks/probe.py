@@ -7,7 +7,7 @@ from dataclasses import field
 import numpy as np
 
 from otolith.core.config import config
-from otolith.datasets import DatasetPart
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import HeadName, fit_predict
 from otolith.tasks._model import Model
 from otolith.tasks._people import Fold, subject_folds
@@ -52,7 +52,7 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
         DataError: The windows hold fewer than two classes.
     """
     data = labelled_windows(part, settings.windows)
-    features = model.embed(data.windows)
+    features = model.embed_windows(data.windows)
     rows = []
     for repetition, seed in enumerate(settings.seeds):
         folds, described, warnings = choose_folds(model, part, data, settings.folds, seed)

@@ -7,8 +7,8 @@ from dataclasses import field
 import numpy as np
 
 from otolith.core.config import config
-from otolith.datasets import DatasetPart
 from otolith.datasets._labels import group_of, known_labels
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import normalise
 from otolith.tasks._model import Model
 from otolith.tasks._people import refuse_if_seen
@@ -50,7 +50,7 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
     data = labelled_windows(part, settings.windows)
     names = data.labels if not settings.open_set else settings.candidates or known_labels()
     words = [settings.texts.get(name, name) for name in names]
-    scores = normalise(model.embed(data.windows)) @ normalise(model.embed_texts(words)).T
+    scores = normalise(model.embed_windows(data.windows)) @ normalise(model.embed_texts(words)).T
     chosen = scores.argmax(axis=1)
     labels, truth, predicted = data.labels, data.label_N, chosen
     if settings.open_set:

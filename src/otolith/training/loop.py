@@ -236,7 +236,7 @@ class _Loop:
             "lr": self._scheduled_lr(),
             "num_samples": state.num_samples,
             "num_skipped": state.num_skipped,
-            "train": state.epoch_sums.record(),
+            "train": {"loss": None, **state.epoch_sums.record()},
         }
         if self.validation is not None and (
             is_last or (state.epoch + 1) % config.validate_every_epochs == 0

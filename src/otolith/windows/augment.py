@@ -27,7 +27,7 @@ def jitter(x_BTC: Tensor, noise_BTC: Tensor, sigma: float, mask_BTC: Tensor) -> 
         x_BTC: Signals in any unit.
         noise_BTC: Standard normal numbers.
         sigma: Standard deviation of the noise in the unit of the signals.
-        mask_BTC: True where values are real (or where noise is wanted).
+        mask_BTC: 1 (or True) where noise is wanted, 0 where values are not real.
     """
     return torch.addcmul(x_BTC, noise_BTC, mask_BTC.to(x_BTC.dtype), value=sigma)
 
@@ -60,11 +60,14 @@ def time_shift(x_BTC: Tensor, shift_B: Tensor, length_B: Tensor) -> Tensor:
     is_real = time < length
     is_gap = is_real & ((source < 0) | (source >= length))
     source = torch.where(is_real, source.clamp(min=0), time).clamp(max=x_BTC.shape[1] - 1)
-    moved = torch.gather(x_BTC, 1, source[:, :, None].expand(x_BTC.shape))
+    moved = _take_rows(x_BTC, source)
     # The rows whose mean fills the gap are those of the gap itself, before the shift.
     weight_BT = is_gap.to(x_BTC.dtype) / shift.abs().clamp(min=1)
-    fill_BC = torch.einsum("bt,btc->bc", weight_BT, x_BTC)
-    return torch.where(is_gap[:, :, None], fill_BC[:, None, :], moved)
+    fill_BC = torch.bmm(weight_BT[:, None, :], x_BTC)[:, 0]
+    # Few rows are gaps: writing them is faster than a choice over all values.
+    gaps = is_gap.flatten().nonzero().flatten()
+    moved.view(-1, x_BTC.shape[2])[gaps] = fill_BC[gaps // x_BTC.shape[1]]
+    return moved
 
 
 def time_warp(x_BTC: Tensor, gauss_BK: Tensor, strength: float, length_B: Tensor) -> Tensor:
@@ -186,6 +189,13 @@ def draw_patch_s(
     return np.minimum(low + np.floor(uniform_B * choices) * step, duration_s_B)
 
 
+def _take_rows(x_BTC: Tensor, index_BT: Tensor) -> Tensor:
+    """Rows index_BT[b, t] of sample b; several times faster than a gather of single values."""
+    first_B1 = torch.arange(len(x_BTC))[:, None] * x_BTC.shape[1]
+    rows = (index_BT + first_B1).reshape(-1)
+    return x_BTC.reshape(-1, x_BTC.shape[2]).index_select(0, rows).reshape(x_BTC.shape)
+
+
 def _read_at(x_BTC: Tensor, place_BT: Tensor, length_B: Tensor) -> Tensor:
     """Read signals between rows, linearly; rows behind the length stay zero."""
     last = (length_B[:, None] - 1).clamp(min=0)
@@ -193,8 +203,7 @@ def _read_at(x_BTC: Tensor, place_BT: Tensor, length_B: Tensor) -> Tensor:
     low = torch.minimum(low, last)
     high = torch.minimum(low + 1, last)
     share = (place_BT - low).to(x_BTC.dtype)[:, :, None]
-    before = torch.gather(x_BTC, 1, low[:, :, None].expand(x_BTC.shape))
-    after = torch.gather(x_BTC, 1, high[:, :, None].expand(x_BTC.shape))
+    before, after = _take_rows(x_BTC, low), _take_rows(x_BTC, high)
     is_real = torch.arange(x_BTC.shape[1])[None, :] < length_B[:, None]
     return torch.lerp(before, after, share) * is_real[:, :, None]
 

@@ -188,12 +188,6 @@ def _masked(stream: StreamBatch, values: Tensor) -> StreamBatch:
     return replace(stream, values=values)
 
 
-def _real_values(stream: StreamBatch) -> Tensor:
-    """True where a value is real in time and channel."""
-    assert stream.channel_mask_BC is not None  # noqa: S101  # motion streams have one
-    return stream.mask_BT[:, :, None] & stream.channel_mask_BC[:, None, :]
-
-
 def _lengths(stream: StreamBatch, chosen_B: np.ndarray, shortest: int) -> tuple[Tensor, Tensor]:
     """(length_B, movable_B): samples with holes in time or too few rows are not moved in time."""
     count_B = stream.mask_BT.sum(1)
@@ -220,7 +214,9 @@ def _flat_noise(stream: StreamBatch, draws: _Draws) -> Tensor:
 
 
 def _jitter(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
-    mask = _real_values(stream) & torch.from_numpy(draws.chosen_B)[:, None, None]
+    assert stream.channel_mask_BC is not None  # noqa: S101  # motion streams have one
+    wanted_BC = stream.channel_mask_BC & torch.from_numpy(draws.chosen_B)[:, None]
+    mask = stream.mask_BT[:, :, None] * wanted_BC.to(stream.values.dtype)[:, None, :]
     noise_BTC = _flat_noise(stream, draws)
     return _masked(stream, augment.jitter(stream.values, noise_BTC, settings.jitter_sigma, mask))
 
@@ -294,7 +290,9 @@ def _time_warp(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamB
 def _magnitude_warp(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
     length_B, _ = _lengths(stream, draws.chosen_B, 1)
     shape = (stream.values.shape[2], settings.warp_knots)
-    gauss = torch.from_numpy(normal(draws.keys_B, draws.own, shape))
+    # `noise` gives a channel the same numbers however many padded columns stand behind it.
+    flat = noise(draws.keys_B, draws.own, shape[0] * shape[1])
+    gauss = torch.from_numpy(flat.reshape(-1, *shape))
     warped = augment.magnitude_warp(
         stream.values,
         gauss,

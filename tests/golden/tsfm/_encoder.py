@@ -20,7 +20,8 @@ def build(case, **changes) -> Encoder:
     config = encoder_config(case.weights, case.settings)
     encoder = Encoder(Config(**(to_plain(config) | changes))).eval()
     report = load_encoder(encoder, case.weights)
-    assert not report.missing and not report.unexpected
+    assert not report.missing
+    assert not report.unexpected
     back = encoder_to_official(encoder)
     assert set(back) == set(case.weights)
     for key, value in case.weights.items():
@@ -92,9 +93,7 @@ def _texts(case, encoder):
     mask = case.io["channel_mask"]
     columns = torch.arange(mask.shape[1]).expand(mask.shape)
     embeddings = case.io["sbert_embedding"]
-    texts = ChannelTexts(
-        embeddings_UE=embeddings, index_BC=torch.where(mask, columns, -1)
-    )
+    texts = ChannelTexts(embeddings_UE=embeddings, index_BC=torch.where(mask, columns, -1))
     return texts, dataclasses.replace(texts)
 
 

@@ -14,7 +14,8 @@ from tests.golden.tsfm._encoder import patches_of
 def run(case):
     io, settings = case.io, case.settings
     system, report = System.from_official(case.weights, settings)
-    assert not report.unexpected and not report.missing
+    assert not report.unexpected
+    assert not report.missing
     quirks = {"upstream_quirks": ["dropped_channels_without_loss"], "is_balanced": False}
     plain = System(Config(**(to_plain(system.config) | quirks)))
     plain.load_state_dict(system.state_dict())
@@ -76,9 +77,7 @@ def _losses(case, system, recon, proj_1, proj_2):
         "mae_loss_no_norm": raw(recon, target, **common, **channels, **dropped).total,
         "mae_loss_empty": mae(recon, masked_BP=torch.zeros_like(io["mae_mask"]), **channels),
         "contrastive_loss": contrast(proj_1, proj_2, io["channel_mask"]),
-        "contrastive_loss_no_chmask": contrast(
-            proj_1, proj_2, torch.ones_like(io["channel_mask"])
-        ),
+        "contrastive_loss_no_chmask": contrast(proj_1, proj_2, torch.ones_like(io["channel_mask"])),
     }
     pair = {"reconstruction": got["mae_loss"], "contrast": got["contrastive_loss"]}
     got["total_step1"], got["ema_step1"] = balance(pair, weights), balance.mean_K.clone()

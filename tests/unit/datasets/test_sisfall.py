@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tests.fixtures import official_layouts as layouts
+from tests.fixtures.tidy import G, close, signals, tidy
 
 from otolith.core.errors import FileFormatError
 from otolith.datasets import sisfall
-from tests.fixtures import official_layouts as layouts
-from tests.fixtures.tidy import G, close, signals, tidy
 
 
 def read(root, **settings):

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from tests.fixtures import official_layouts as layouts
+from tests.fixtures.tidy import G, close, signals, tidy
 
 from otolith.core.errors import FileFormatError
 from otolith.datasets import uci_har
 from otolith.recordings import Gravity
-from tests.fixtures import official_layouts as layouts
-from tests.fixtures.tidy import G, close, signals, tidy
 
 
 def read(root, **settings):

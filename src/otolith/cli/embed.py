@@ -1,0 +1,56 @@
+"""`otolith embed`: features of a recording or a data set, for your own models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otolith.cli._show import facts, results
+
+
+def run(
+    source: Annotated[str, typer.Argument(help="Recording file, or data set.")],
+    model: Annotated[str, typer.Option(help="Run or model folder, or `statistics`.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")] = Path("embeddings.parquet"),
+    window_seconds: Annotated[float, typer.Option(help="Length of a window in s.")] = 5.0,
+    stride_seconds: Annotated[float | None, typer.Option(help="Distance of windows in s.")] = None,
+) -> None:
+    """Embed every window: recording, start_s, end_s, label and the features e0, e1, ..."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from otolith import api
+    from otolith.core.files import atomic_path
+    from otolith.tasks._model import load_model
+    from otolith.windows.dataset import WindowDataset
+    from otolith.windows.memory import memory_part
+    from otolith.windows.spec import WindowSpec
+
+    ready = load_model(model)
+    path = Path(source)
+    is_file = path.is_file()
+    part = memory_part(api.open_all(path)) if is_file else api.load_dataset(source)
+    spec = WindowSpec(
+        window_s=window_seconds,
+        stride_s=stride_seconds,
+        separate=True,
+        label_rule="none" if is_file else "majority",
+        keep_unlabelled=True,
+    )
+    windows = WindowDataset([part], spec)
+    features = ready.embed_windows(windows)
+    cut = windows.table
+    names = (*cut.labels, "")
+    columns = {
+        "recording": [cut.recording_names[i] for i in cut.recording],
+        "start_s": cut.start_s,
+        "end_s": cut.end_s,
+        "label": [names[i] for i in cut.label],
+        **{f"e{i}": features[:, i] for i in range(features.shape[1])},
+    }
+    with atomic_path(out) as temporary:
+        pq.write_table(pa.table(columns), temporary)
+    facts({"windows": len(features), "width": features.shape[1], "model": ready.name})
+    results(out)

@@ -1,0 +1,132 @@
+"""`otolith evaluate`: numbers on people that were not learned from."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otolith.cli._show import errors, results, say, table
+
+if TYPE_CHECKING:
+    from otolith.tasks._result import Result
+
+
+def run(
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="probe, few_shot, knn, fine_tune, zero_shot, or a published protocol (tsfm_...)."
+        ),
+    ],
+    model: Annotated[
+        list[str], typer.Option(help="Run or model folder, or `statistics`; repeat to compare.")
+    ],
+    data: Annotated[list[str], typer.Option(help="Data set or data folder; repeat for several.")],
+    json: Annotated[Path | None, typer.Option(help="Write the results here.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report here.")] = None,
+    window_seconds: Annotated[float | None, typer.Option(help="Length of a window in s.")] = None,
+    stride_seconds: Annotated[float | None, typer.Option(help="Distance of windows in s.")] = None,
+    labels: Annotated[str, typer.Option(help="Only these labels, separated by commas.")] = "",
+    folds: Annotated[str, typer.Option(help="Number of folds by person, or `official`.")] = "",
+    shots: Annotated[int | None, typer.Option(help="Examples per class (few_shot).")] = None,
+    head: Annotated[str, typer.Option(help="Classifier: logistic, forest or prototypes.")] = "",
+    seeds: Annotated[
+        str, typer.Option(help="Seeds, separated by commas; one repetition each.")
+    ] = "",
+    open_set: Annotated[
+        bool | None,
+        typer.Option(
+            "--open-set/--closed-set",
+            help="Candidates of zero_shot: all known words, or the data set's labels.",
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option(help="Any other setting: key.path=value.")
+    ] = None,
+) -> None:
+    """Evaluate models on people they have not learned from; subjects are never shared."""
+    from otolith.core.config import apply_overrides
+
+    settings: dict[str, Any] = {"windows": {}}
+    windows = {"window_s": window_seconds, "stride_s": stride_seconds, "labels": _words(labels)}
+    settings["windows"] = {k: v for k, v in windows.items() if v}
+    given = {
+        "folds": int(folds) if folds.isdigit() else folds,
+        "shots": shots,
+        "head": head,
+        "seeds": [int(s) for s in _words(seeds)],
+        "open_set": open_set,
+    }
+    settings |= {k: v for k, v in given.items() if v not in (None, "", [])}
+    settings = apply_overrides(settings, setting or [])
+    found = _evaluate_all(task, model, data, settings)
+    _say(found)
+    written = []
+    if json is not None:
+        from otolith.core.files import write_json
+
+        write_json(json, {"format": 1, "results": [r.to_json() for r in found]})
+        written.append(json)
+    if html is not None:
+        from otolith.reports.build import evaluation_report
+
+        written.append(evaluation_report(found).write(html))
+    results(*written)
+
+
+def _evaluate_all(
+    task: str, models: list[str], data: list[str], settings: dict[str, Any]
+) -> list[Result]:
+    """Results of every model on every data set; settings that a task does not have are refused."""
+    from otolith import api
+    from otolith.core.errors import ConfigError
+    from otolith.tasks import TASKS
+    from otolith.tasks._model import load_model
+
+    fields = {f.name for f in dataclasses.fields(TASKS.get(task).Config)}
+    if extra := sorted(set(settings) - fields - {"windows"}):
+        raise ConfigError(
+            f"{task} has no setting {', '.join(extra)}.", f"It has: {', '.join(sorted(fields))}."
+        )
+    if "windows" not in fields:
+        if settings["windows"]:
+            raise ConfigError(
+                f"{task} prescribes its own windows.", "Leave the window options out."
+            )
+        settings = {k: v for k, v in settings.items() if k != "windows"}
+    loaded = [load_model(name) for name in models]
+    found = []
+    for name in data:
+        part = api.load_dataset(name)
+        found += [api.evaluate(task, ready, part, settings) for ready in loaded]
+    return found
+
+
+def _say(found: list[Result]) -> None:
+    rows = []
+    for r in found:
+        interval = r.ci95["macro_f1"]
+        rows.append(
+            [
+                r.model,
+                r.data,
+                r.macro_f1,
+                f"[{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "-",
+                r.accuracy,
+                r.counts["test_subjects"],
+                r.counts["test_windows"],
+            ]
+        )
+    columns = ("model", "data", "macro-F1", "95 % interval", "accuracy", "people", "windows")
+    table(found[0].task.replace("_", " "), columns, rows)
+    for line in dict.fromkeys(f"{r.data}: {r.protocol}." for r in found):
+        say(line)
+    for warning in dict.fromkeys(w for r in found for w in r.warnings):
+        errors.print(f"Note: {warning}", markup=False)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

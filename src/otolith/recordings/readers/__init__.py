@@ -1,0 +1,1 @@
+"""Files to columns: text tables, Parquet, folders of them."""

@@ -28,6 +28,7 @@ def parse_arguments(description: str) -> argparse.Namespace:
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=20)
+    parser.add_argument("--size", default="small", help="size of the model; published: small")
     parser.add_argument("--plain", action="store_true", help="also run the plain form, alternately")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -82,6 +83,7 @@ def report(
         "workload": workload,
         "threads": options.threads,
         "dtype": options.dtype,
+        "size": options.size,
         "batch_size": options.batch_size,
         "median_s": round(median_s, 4),
         "min_s": round(min(times), 4),

@@ -160,9 +160,13 @@ def test_temperature_returns_into_its_limits():
 
 def test_texts_and_similarity():
     system = make_system(label_bank={"num_prototypes": 2})
-    labels = system.embed_texts(["walking", "sitting"])
+    labels = system.prototypes(["walking", "sitting"])
     assert labels.shape == (2, 2, 16)
     assert system.similarity(system.embed(make_batch()), labels).shape == (4, 2)
+    means = system.embed_texts(["walking", "sitting"])
+    torch.testing.assert_close(means, torch.nn.functional.normalize(labels.mean(1), dim=-1))
+    one = make_system()
+    assert torch.equal(one.embed_texts(["walking"]), one.prototypes(["walking"]))
 
 
 def test_state_dict_round_trip_keeps_queue_and_leaves_texts_out():

@@ -21,14 +21,16 @@ from torch.utils.flop_counter import FlopCounterMode
 Work = Callable[[], Any]
 
 
-def parse_arguments(description: str) -> argparse.Namespace:
-    """Read the options that all benchmarks share."""
+def parse_arguments(description: str, **defaults: Any) -> argparse.Namespace:
+    """Read the options that all benchmarks share; a workload may have other `defaults`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=20)
+    parser.add_argument("--size", default="small", help="size of the model; published: small")
     parser.add_argument("--plain", action="store_true", help="also run the plain form, alternately")
+    parser.set_defaults(**defaults)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     return options
@@ -82,6 +84,7 @@ def report(
         "workload": workload,
         "threads": options.threads,
         "dtype": options.dtype,
+        "size": options.size,
         "batch_size": options.batch_size,
         "median_s": round(median_s, 4),
         "min_s": round(min(times), 4),

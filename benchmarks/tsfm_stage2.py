@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import torch
 from _measure import autocast, parse_arguments, report
 from _tsfm_data import NUM_CHANNELS, make_patches
@@ -16,11 +14,9 @@ NUM_TOKENS, NUM_WINDOWS = 24, 32
 
 def main() -> None:
     """Run the benchmark; 32 windows unless `--batch-size` says otherwise."""
-    if not any(a.startswith("--batch-size") for a in sys.argv):
-        sys.argv += ["--batch-size", str(NUM_WINDOWS)]
-    options = parse_arguments(__doc__ or "")
+    options = parse_arguments(__doc__ or "", batch_size=NUM_WINDOWS, size="small_deep")
     torch.manual_seed(0)
-    config = Config(preset="small_deep", queue_size=0)
+    config = Config(preset=options.size, queue_size=0)
     system = System(config).eval().requires_grad_(False)
     plain = PlainAlign(config).eval().requires_grad_(False)
     patches = make_patches(options.batch_size)

@@ -136,7 +136,7 @@ def run(case):
     tokens = system.encoder.encode(patches)
     texts = system._channel_texts(batch, patches)
     embedding = system.embed_patched(patches, texts)
-    candidates = system.embed_texts(s["candidates"])
+    candidates = system.prototypes(s["candidates"])
     session = system.embed(batch)
     plain = build(case, has_channel_text=False)
     got = {
@@ -149,7 +149,7 @@ def run(case):
         "candidate_embeddings": candidates,
         "candidate_frozen": label_bank.mean_pool(*system.text.tokens(s["candidates"])),
         "similarity": system.similarity(session, candidates),
-        "label_embeddings": system.embed_texts(s["labels"]),
+        "label_embeddings": system.prototypes(s["labels"]),
         "loss": system.loss(batch).total,
         "embedding_no_fusion": plain.embed_patched(patches),
     }
@@ -186,7 +186,7 @@ def scores(case, system, embedding, session, mask_BP):
     labels = case.settings["labels"]
     names = sorted(set(labels))
     groups = {row["label"]: row["group"] for row in s["groups"]}
-    vectors = system.embed_texts(names)
+    vectors = system.prototypes(names)
     similarity = system.similarity(session, vectors).numpy()
     if s["majority_vote"]:
         # The patches' votes then stand for the similarity, in the ranking too.

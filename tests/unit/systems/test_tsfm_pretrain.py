@@ -221,3 +221,14 @@ def test_settings_round_trip_and_name_their_mistakes():
         parse(Config, {"upstream_quirks": ["padding"]})
     with pytest.raises(ConfigError, match="2 mistakes"):
         parse(Config, {"encoder": {"preset": "huge"}, "masking": {"mask_share": 2}})
+
+
+def test_the_default_text_encoder_describes_channels():
+    system = make_system(channel_text="text_minilm").train()
+    batch = make_batch((60, 40), (6, 3))
+    system.loss(batch).total.backward()
+    assert system.encoder.channel_position.output.weight.grad.abs().sum() > 0
+    assert not any("channel_text" in key for key in system.state_dict())
+    texts = system.describe_channels(batch)
+    assert texts.embeddings_UE.shape == (6, 384)
+    assert texts.index_BC.tolist() == [[0, 1, 2, 3, 4, 5], [0, 1, 2, -1, -1, -1]]

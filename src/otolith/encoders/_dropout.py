@@ -28,16 +28,36 @@ class Dropout(nn.Module):
         self.share = share
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` with elements dropped in training mode, `x` itself in evaluation mode."""
-        if not self.training or self.share == 0.0:
+        """Return `x` with elements dropped in training mode, `x` itself in evaluation mode.
+
+        On a CPU the result overwrites `x`, which must therefore be the fresh result of an operation
+        whose gradient does not need it (a linear layer, GELU); autograd refuses others.
+        """
+        if not self._is_active:
             return x
-        if x.device.type != "cpu" or torch.compiler.is_compiling():
+        if not _is_fast(x):
             return F.dropout(x, self.share, training=True)
-        return x * _keep_scale(x, self.share)
+        return x.mul_(_keep_scale(x, self.share))
+
+    def add(self, base: Tensor, x: Tensor) -> Tensor:
+        """Return `base` + dropped `x`, in one pass where that is possible."""
+        if not self._is_active:
+            return base + x
+        if not _is_fast(x) or base.dtype != x.dtype:
+            return base + self.forward(x)
+        return torch.addcmul(base, x, _keep_scale(x, self.share))
+
+    @property
+    def _is_active(self) -> bool:
+        return self.training and self.share > 0.0
 
     def extra_repr(self) -> str:
         """Show the share when printed."""
         return f"share={self.share}"
+
+
+def _is_fast(x: Tensor) -> bool:
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _keep_scale(x: Tensor, share: float) -> Tensor:
@@ -46,9 +66,6 @@ def _keep_scale(x: Tensor, share: float) -> Tensor:
     seed = int(torch.randint(2**62, ()))
     words = np.random.SFC64(seed).random_raw(-(-x.numel() // 4))
     levels = torch.from_numpy(words.view(np.int16)[: x.numel()]).view(x.shape)
-    keep = torch.ge(
-        levels,
-        dropped - _LEVELS // 2,
-        out=torch.empty_like(x, memory_format=torch.contiguous_format),
-    )
-    return keep.mul_(_LEVELS / (_LEVELS - dropped))
+    # A level is an integer, so the clamp gives exactly 0 below the threshold and 1 from it on.
+    keep = levels.float().sub_(dropped - _LEVELS // 2 - 1).clamp_(0.0, 1.0)
+    return keep.mul_(_LEVELS / (_LEVELS - dropped)).to(x.dtype)

@@ -91,6 +91,8 @@ class Block(nn.Module):
         self.contract = nn.Linear(feedforward_width, width)
         self.feedforward_norm = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
+        # The authors drop twice after the second layer; two masks in a row are one of this share.
+        self.feedforward_dropout = Dropout(1.0 - (1.0 - dropout) ** 2)
 
     def forward(
         self,
@@ -100,12 +102,13 @@ class Block(nn.Module):
         channel_mask: Tensor | None,
     ) -> Tensor:
         """Map tokens [B * P * C, D] to the same shape; masks as in `Attention`."""
-        x = self.time_norm(x_SD + self.dropout(self.time_attention(x_SD, layout, time_mask)))
+        y = self.time_attention(x_SD, layout, time_mask)
+        x = self.time_norm(self.dropout.add(x_SD, y))
         if self.channel_attention is not None and self.channel_norm is not None:
             y = self.channel_attention(x, layout, channel_mask)
-            x = self.channel_norm(x + self.dropout(y))
-        y = self.dropout(self.contract(self.dropout(F.gelu(self.expand(x)))))
-        return self.feedforward_norm(x + self.dropout(y))
+            x = self.channel_norm(self.dropout.add(x, y))
+        y = self.contract(self.dropout(F.gelu(self.expand(x))))
+        return self.feedforward_norm(self.feedforward_dropout.add(x, y))
 
 
 def time_mask(mask_BP: Tensor | None, temporal_PP: Tensor | None) -> Tensor | None:

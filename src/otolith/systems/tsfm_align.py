@@ -69,6 +69,7 @@ class System(BaseSystem):
     """
 
     has_text: ClassVar[bool] = True
+    official_has_sections = True
     config: Config
 
     def __init__(self, config: Config) -> None:
@@ -121,6 +122,7 @@ class System(BaseSystem):
             total=out.total,
             parts=out.parts,
             per_sample_B=_per_sample(out.per_sample_B, start, pairs.sample_N, len(batch)),
+            is_global=True,
         )
 
     def pairs(self, batch: Batch) -> Pairs:

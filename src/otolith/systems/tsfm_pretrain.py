@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from otolith.core.config import component, config, select
-from otolith.core.errors import CheckpointError, DataError
+from otolith.core.errors import CheckpointError
 from otolith.encoders import ENCODERS, imu_tsfm
 from otolith.encoders._imu_patches import Patches
 from otolith.encoders._tsfm_positions import ChannelTexts, sinusoid
@@ -45,6 +45,7 @@ from otolith.systems._tsfm_official import (
     flat_settings,
 )
 from otolith.windows.batch import Batch
+from otolith.windows.channel_texts import describe_channels as describe
 from otolith.windows.transforms import PRESETS as VIEWS
 from otolith.windows.transforms import Augment, Augmenter
 
@@ -185,14 +186,10 @@ class System(BaseSystem):
             "reconstruction": self.config.reconstruction_weight,
             "contrast": self.config.contrast_weight,
         }
-        per_sample_B = sum(
-            weights[name] * part.per_sample_B
-            for name, part in (("reconstruction", reconstruction), ("contrast", contrast))
-        )
         return LossOutput(
             total=self.balance(losses, weights),
             parts=reconstruction.parts | contrast.parts,
-            per_sample_B=per_sample_B,
+            per_sample_B=_weighted(reconstruction, contrast, weights),
         )
 
     def encode_views(
@@ -222,21 +219,10 @@ class System(BaseSystem):
         if self.channel_text is None:
             return None
         stream = batch.streams[self.config.encoder.stream]
-        if len(stream.channels) != len(batch):
-            raise DataError(
-                f'The stream "{self.config.encoder.stream}" does not say what its channels are.',
-                "Give its channels, or set channel_text to null.",
-            )
-        rows: dict[str, int] = {}
-        width = stream.values.shape[2]
-        index = [
-            [rows.setdefault(c.description or c.name, len(rows)) for c in own]
-            + [-1] * (width - len(own))
-            for own in stream.channels
-        ]
+        described = describe(stream, [], add_rate=False)
         return ChannelTexts(
-            embeddings_UE=self.channel_text.sentences(list(rows)).detach(),
-            index_BC=torch.tensor(index, device=stream.values.device),
+            embeddings_UE=self.channel_text.sentences(described.texts[1:]).detach(),
+            index_BC=described.index_BC - 1,
         )
 
     @classmethod
@@ -322,6 +308,18 @@ class System(BaseSystem):
         ).to("cpu")
         view = Augmenter(self.config.view)(dataclasses.replace(batch, streams={name: joined}))
         return view.streams[name].values.to(values).view(values.shape)
+
+
+def _weighted(
+    reconstruction: LossOutput, contrast: LossOutput, weights: Mapping[str, float]
+) -> Tensor | None:
+    """Weighted sum of the losses of every sample, [B]."""
+    if reconstruction.per_sample_B is None or contrast.per_sample_B is None:
+        return None
+    return (
+        weights["reconstruction"] * reconstruction.per_sample_B
+        + weights["contrast"] * contrast.per_sample_B
+    )
 
 
 def _config_from_official(

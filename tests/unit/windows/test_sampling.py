@@ -1,5 +1,7 @@
 """Global batches are a pure function of (seed, epoch, number)."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ def batches(sampler):
 def test_an_epoch_visits_every_sample_once():
     sampler = GlobalBatchSampler(103, 10, seed=1, shuffle=True)
     seen = batches(sampler)
-    assert sorted(sum(seen, [])) == list(range(103))
+    assert sorted(chain(*seen)) == list(range(103))
     assert len(seen) == len(sampler) == 11
     assert [len(b) for b in seen] == [10] * 9 + [7, 6]
 
@@ -57,7 +59,7 @@ def test_weighted_draws_follow_the_weights():
     drawn = []
     for epoch in range(100):
         sampler.set_epoch(epoch)
-        drawn += sum(batches(sampler), [])
+        drawn += chain(*batches(sampler))
     counts = np.bincount(drawn, minlength=120)
     assert len(drawn) == 100 * 120
     assert counts[100:].sum() == 0
@@ -69,7 +71,7 @@ def test_buckets_never_mix_and_have_their_own_size():
     sampler = GlobalBatchSampler(54, 8, seed=0, shuffle=True, buckets=keys, bucket_sizes={3: 4})
     seen = batches(sampler)
     assert all(len(set(keys[b].tolist())) == 1 for b in seen)
-    assert sorted(sum(seen, [])) == list(range(54))
+    assert sorted(chain(*seen)) == list(range(54))
     assert max(len(b) for b in seen if keys[b[0]] == 3) == 4
     kinds = [int(keys[b[0]]) for b in seen]
     assert kinds != sorted(kinds)

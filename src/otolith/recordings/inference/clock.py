@@ -59,7 +59,10 @@ def _parse_dates(column: TextColumn) -> np.ndarray | None:
     if (compute.mean(good.cast(pa.float64())).as_py() or 0.0) < 0.8:
         return None
     clean = compute.if_else(good, texts, pa.scalar(None, pa.string()))
-    counts = clean.cast(pa.timestamp("ns")).cast(pa.int64())
+    try:
+        counts = clean.cast(pa.timestamp("ns")).cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
     seconds = np.asarray(counts.to_numpy(zero_copy_only=False), dtype=np.float64) * 1e-9
     if compute.any(zoned).as_py():
         seconds = seconds - np.array([_zone_s(v) for v in column.values])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +12,10 @@ from otolith.recordings.inference.notes import Notes, plural, some
 from otolith.recordings.inference.tracks import Track
 from otolith.recordings.options import ReadOptions
 from otolith.recordings.recording import Gravity
+from otolith.signals.units import DEG_TO_RAD
 
 ACC_SCALES = {unit: ACC_UNITS["m/s2"] / size for unit, size in ACC_UNITS.items()}
-GYRO_SCALES = {"rad/s": 1.0, "deg/s": math.radians(1.0)}
+GYRO_SCALES = {"rad/s": 1.0, "deg/s": DEG_TO_RAD}
 _FAST_RAD_S = 38.0
 """Above the 2000 deg/s at which wearable gyroscopes end, in rad/s."""
 _SCALE_ERROR = 0.08

@@ -6,14 +6,17 @@ two processes, with negatives from both.
 """
 
 import os
+import signal
 
 import pytest
 import torch
 from tests.support.processes import run_program
 from tests.support.two_tower import LABELS, make_part, make_recipe, run
 
+from otolith.training.callbacks import Callback
 from otolith.training.checkpoints import load_model_folder
 from otolith.training.data import build_loaders
+from otolith.training.interrupts import InterruptedRunError
 from otolith.training.logs import read_records
 from otolith.training.runs import resume
 from otolith.windows.batch import Ragged
@@ -93,6 +96,21 @@ def test_a_finished_run_resumes_to_the_same_result(trained, part):
     )
     assert again.metrics["last"] == trained.metrics["last"]
     assert (trained.folder / "metrics.jsonl").read_bytes() == log
+
+
+class Stop(Callback):
+    def on_step(self, run, record):
+        if record["step"] == 8:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_stopped_run_with_workers_ends_with_the_bits_of_one_without(trained, part, tmp_path):
+    folder = tmp_path / "toy"
+    with pytest.raises(InterruptedRunError):
+        run(part, folder, num_workers=2, callbacks=[Stop()])
+    resume(folder, build=lambda recipe, rank, size: build_loaders([part], recipe, rank, size))
+    for name in ("metrics.jsonl", "checkpoints/latest/training.safetensors"):
+        assert (folder / name).read_bytes() == (trained.folder / name).read_bytes()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -253,12 +253,13 @@ def make_recipe(num_workers: int = 0) -> Recipe:
     return parse(Recipe, {"data": data, "system": NAME, "training": training})
 
 
-def run(part: DatasetPart, folder: Path, num_workers: int = 0):
+def run(part: DatasetPart, folder: Path, num_workers: int = 0, callbacks=()):
     """Train; rank and number of processes come from the environment."""
     return train(
         make_recipe(num_workers),
         name="two_tower",
         folder=folder,
+        callbacks=callbacks,
         build=lambda recipe, rank, world_size: build_loaders([part], recipe, rank, world_size),
     )
 

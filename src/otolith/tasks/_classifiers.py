@@ -8,6 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from otolith.core.errors import DataError
+
+_PAIRS = 20_000_000  # similarities held at a time
 HeadName = Literal["logistic", "forest"]
 
 
@@ -39,10 +42,20 @@ def fit_predict(
 
     Returns:
         Probabilities [N, K], float64.
+
+    Raises:
+        DataError: There are no training rows.
     """
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
 
+    if not len(train_ND):
+        raise DataError("There is no window to learn from.", "Use more people or shorter windows.")
+    scores_NK = np.zeros((len(test_ND), num_classes))
+    present = np.unique(label_N)
+    if len(present) == 1:
+        scores_NK[:, present] = 1.0
+        return scores_NK
     train_ND, test_ND = standardise(train_ND, test_ND)
     if head == "logistic":
         classifier = LogisticRegression(C=strength, max_iter=1000, class_weight="balanced")
@@ -51,7 +64,6 @@ def fit_predict(
             num_trees, class_weight="balanced_subsample", random_state=seed, n_jobs=-1
         )
     classifier.fit(train_ND, label_N)
-    scores_NK = np.zeros((len(test_ND), num_classes))
     scores_NK[:, classifier.classes_] = classifier.predict_proba(test_ND)
     return scores_NK
 
@@ -80,19 +92,62 @@ def prototypes(train_ND: np.ndarray, label_N: np.ndarray, num_classes: int) -> n
 
 
 def neighbours(
-    train_ND: np.ndarray, label_N: np.ndarray, test_ND: np.ndarray, *, num_classes: int, k: int
+    train_ND: np.ndarray,
+    label_N: np.ndarray,
+    test_ND: np.ndarray,
+    *,
+    num_classes: int,
+    k: int,
+    temperature: float = 0.07,
 ) -> np.ndarray:
-    """Score classes by the cosine-weighted votes of the k nearest training rows, [N, K]."""
-    similarity = normalise(test_ND) @ normalise(train_ND).T
-    k = min(k, len(train_ND))
-    nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-    weights = np.exp(np.take_along_axis(similarity, nearest, axis=1) / 0.07)
+    """Score classes by the weighted votes of the k nearest training rows.
+
+    Args:
+        train_ND: Training features.
+        label_N: int64 class of each training row.
+        test_ND: Test features.
+        num_classes: K.
+        k: Number of neighbours, at most all training rows.
+        temperature: A vote weighs exp(cosine / temperature).
+
+    Returns:
+        Shares of the votes [N, K], float64.
+    """
+    train_DN, test_ND = normalise(train_ND).T, normalise(test_ND)
+    k = min(k, len(label_N))
     scores = np.zeros((len(test_ND), num_classes))
-    for column in range(k):
-        np.add.at(
-            scores, (np.arange(len(test_ND)), label_N[nearest[:, column]]), weights[:, column]
-        )
+    step = max(1, _PAIRS // max(1, len(label_N)))
+    for start in range(0, len(test_ND), step):
+        similarity = test_ND[start : start + step] @ train_DN
+        nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+        cosine = np.take_along_axis(similarity, nearest, axis=1)
+        weights = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / temperature)
+        rows = np.repeat(np.arange(start, start + len(nearest)), k)
+        np.add.at(scores, (rows, label_N[nearest].ravel()), weights.ravel())
     return scores / np.maximum(scores.sum(axis=1, keepdims=True), 1e-12)
+
+
+def similarity(features_ND: np.ndarray, texts: np.ndarray) -> np.ndarray:
+    """Return cosines of features and texts.
+
+    Args:
+        features_ND: Features of windows.
+        texts: Text embeddings [L, D], or [L, P, D] with P prototypes per text, of which the best
+            counts.
+
+    Returns:
+        Similarities [N, L].
+    """
+    unit_ND, unit = normalise(features_ND), normalise(texts)
+    if unit.ndim == 2:
+        return unit_ND @ unit.T
+    return np.einsum("nd,lpd->nlp", unit_ND, unit).max(axis=-1)
+
+
+def softmax(x_NK: np.ndarray) -> np.ndarray:
+    """Return the softmax over the last axis."""
+    e = np.exp(x_NK - x_NK.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
 
 
 def normalise(x_ND: np.ndarray) -> np.ndarray:

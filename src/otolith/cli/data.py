@@ -144,7 +144,9 @@ def import_(
 def export(
     name: Annotated[str, typer.Argument(help="Data set or data folder.")],
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
-    format: Annotated[str, typer.Option(help="parquet (one tidy table) or tsfm.")] = "parquet",  # the option is --format
+    format: Annotated[
+        str, typer.Option(help="parquet (one tidy table) or tsfm.")
+    ] = "parquet",  # the option is --format
 ) -> None:
     """Write a data set for other tools."""
     from otolith.api import load_dataset
@@ -153,7 +155,7 @@ def export(
     part = load_dataset(name)
     recordings = (part.folder.recording(i) for i in part.recording_ids)
     if format == "tsfm":
-        from otolith.recordings.tsfm_format import write_tsfm
+        from otolith.recordings.tsfm_writer import write_tsfm
 
         write_tsfm(out, recordings, name=part.name)
     elif format == "parquet":

@@ -108,13 +108,13 @@ def _evaluate_all(
 def _say(found: list[Result]) -> None:
     rows = []
     for r in found:
-        low, high = r.ci95["macro_f1"]
+        interval = r.ci95["macro_f1"]
         rows.append(
             [
                 r.model,
                 r.data,
                 r.macro_f1,
-                f"[{low:.3f}, {high:.3f}]",
+                f"[{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "-",
                 r.accuracy,
                 r.counts["test_subjects"],
                 r.counts["test_windows"],

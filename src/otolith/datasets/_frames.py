@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ def read_gzipped(path: Path) -> Any:
         FileFormatError: The file is cut off or is no gzipped pickle.
     """
     try:
-        with gzip.open(path) as file:
-            return load_restricted(file)
-    except (OSError, EOFError, zlib.error, FileFormatError) as error:
+        data = gzip.decompress(path.read_bytes())
+        return load_restricted(io.BytesIO(data))
+    except FileFormatError as error:
+        raise FileFormatError(f"{path} is damaged: {error.fact}", "Fetch it again.") from None
+    except (OSError, EOFError, zlib.error) as error:
         raise FileFormatError(f"{path} is damaged: {error}.", "Fetch it again.") from None
 
 

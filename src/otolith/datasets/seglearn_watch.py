@@ -20,7 +20,6 @@ from otolith.core.errors import FileFormatError
 from otolith.core.unpickle import load_restricted
 from otolith.datasets import Card, Source, Split
 from otolith.datasets._files import find_in_package, need
-from otolith.datasets._labels import groups_of
 from otolith.datasets._streams import motion_stream, unit_findings, whole
 from otolith.recordings.recording import Finding, Gravity, Recording
 
@@ -62,7 +61,7 @@ CARD = Card(
     gravity=Gravity.INCLUDED,
     num_subjects=10,
     labels=tuple(EXERCISES),
-    label_groups=groups_of(tuple(EXERCISES), EXERCISES) | EXERCISES,
+    label_groups=dict(EXERCISES),
     caveats=(
         "A part of the study, which had 20 people.",
         "Units are inferred from the size of the values.",

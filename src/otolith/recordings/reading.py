@@ -206,8 +206,9 @@ def _decide_units(track: Track, sibling: str, options: ReadOptions, notes: Notes
     acc, gyro = at_rest(track, "acc", rate), at_rest(track, "gyro", rate)
     if units.check_swapped(track, acc, gyro, options, notes):
         acc, gyro = gyro, acc
+    units.check_uniform(track, acc, options, notes)
     unit, gravity = units.decide_acc(track, acc, options, notes, sibling_unit=sibling)
-    units.check_uniform(track, acc, unit, gravity, notes)
+    units.check_scale(track, acc, unit, gravity, notes)
     found = axes.turning(track, rate) if gravity is Gravity.INCLUDED else None
     gyro_unit = ""
     if track.columns("gyro"):

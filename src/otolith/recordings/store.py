@@ -9,7 +9,7 @@ is described in `docs/architecture.md`; the tables are Parquet, the shards safet
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,9 @@ def write_data_folder(
             temporary, shard_bytes=shard_bytes, copy_video=copy_video, hash_video=hash_video
         )
         try:
-            with progress_bar(None, f"writing {name}", show=None if progress else False) as bar:
+            total = len(recordings) if isinstance(recordings, Sized) else None
+            shown = None if progress else False
+            with progress_bar(total, f"writing {name}", show=shown) as bar:
                 for recording in recordings:
                     writer.append(recording)
                     bar.advance()

@@ -123,7 +123,7 @@ class FolderWriter:
                 names = tuple(c.name for c in stream.channels)
                 self._channels.update(dict.fromkeys(names))
             case FeatureStream():
-                kind, rate_hz, values_RW = "features", 1.0 / stream.stride_s, stream.values_ND
+                kind, rate_hz, values_RW = "features", _rate_hz(stream, where), stream.values_ND
                 extra = {
                     "extractor": stream.extractor,
                     "window_s": stream.window_s,
@@ -180,6 +180,12 @@ class _VideoFiles:
             shutil.copyfile(source, self._folder / path)
         entry = {"path": path, "num_bytes": source.stat().st_size, "file_name": source.name}
         return entry | {"sha256": sha256_file(source) if self._hashes else ""}
+
+
+def _rate_hz(stream: FeatureStream, where: str) -> float:
+    if not stream.stride_s > 0:
+        raise DataError(f"{where} has a stride of {stream.stride_s} s.", "Give a positive stride.")
+    return 1.0 / stream.stride_s
 
 
 def _check_values(values_RW: np.ndarray, dtype: type, where: str) -> None:

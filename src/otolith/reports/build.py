@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from otolith.core.errors import FileFormatError
 from otolith.core.files import read_json
@@ -90,21 +91,18 @@ def read_results(path: Path) -> list[Result]:
     """
     data = read_json(path)
     try:
-        return [
-            Result(
-                **{
-                    **entry,
-                    "labels": tuple(entry["labels"]),
-                    "warnings": tuple(entry.get("warnings", ())),
-                    "ci95": {k: tuple(v) for k, v in entry["ci95"].items()},
-                }
-            )
-            for entry in data["results"]
-        ]
+        return [_result(entry) for entry in data["results"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise FileFormatError(
             f"{path} holds no results of otolith evaluate ({error}).", "Give the file of --json."
         ) from None
+
+
+def _result(entry: dict[str, Any]) -> Result:
+    """Inverse of `Result.to_json`."""
+    tuples = {name: tuple(entry[name]) for name in ("labels", "warnings")}
+    intervals = {k: tuple(v) if v is not None else None for k, v in entry["ci95"].items()}
+    return Result(**(entry | tuples | {"ci95": intervals}))
 
 
 def segments_csv(values: Sequence[Labelling]) -> str:

@@ -45,10 +45,13 @@ class System(nn.Module, ABC):
         config: The settings it was built from; saved with the weights.
         has_text: Whether `embed_texts` works, that is, whether labels can be given as words.
         trainable: Whether it has a loss; a fixed feature extractor has none.
+        official_has_sections: Whether official keys carry the section of the checkpoint file
+            (`model_state_dict.`, ...), because weights of several sections belong together.
     """
 
     has_text: ClassVar[bool] = False
     trainable: ClassVar[bool] = True
+    official_has_sections: ClassVar[bool] = False
     config: Any
 
     @abstractmethod

@@ -162,8 +162,9 @@ def _complete_queue(state: dict[str, Tensor]) -> None:
         return
     held = int((rows.norm(dim=-1) > 0).sum())
     is_full = held == len(rows)
-    state.setdefault(f"{QUEUE}ptr", torch.tensor(0 if is_full else held))
-    state.setdefault(f"{QUEUE}is_full", torch.tensor(is_full))
+    position = state.get(f"{QUEUE}ptr", torch.tensor(0 if is_full else held))
+    full = state.get(f"{QUEUE}is_full", torch.tensor(is_full))
+    state[f"{QUEUE}ptr"], state[f"{QUEUE}is_full"] = position.reshape(()), full.reshape(())
 
 
 def system_config(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> Config:
@@ -178,9 +179,7 @@ def system_config(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> C
     """
     given = stage2_settings(settings)
     encoder = {
-        k: v
-        for k, v in section(state, f"{MODEL}encoder.").items()
-        if "channel_encoding" not in k
+        k: v for k, v in section(state, f"{MODEL}encoder.").items() if "channel_encoding" not in k
     }
     if not encoder:
         raise CheckpointError(
@@ -191,9 +190,7 @@ def system_config(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> C
     head = head_config(section(state, f"{MODEL}semantic_head."), given)
     fusion_state = section(state, f"{MODEL}channel_fusion.")
     has_fusion = bool(fusion_state) and given.get("use_channel_text_fusion", True) is not False
-    fusion = channel_text_fusion.Config(
-        width=head.width, text_width=head.out_width, num_heads=1
-    )
+    fusion = channel_text_fusion.Config(width=head.width, text_width=head.out_width, num_heads=1)
     rows = state.get(f"{QUEUE}imu_queue")
     return Config(
         preset="",

@@ -141,4 +141,3 @@ def _over(preset: Mapping[str, Any], given: Any) -> Any:
     if "name" in given and given["name"] != preset.get("name"):
         return dict(given)
     return {**preset, **given}
-

@@ -69,6 +69,7 @@ class System(BaseSystem):
     """
 
     has_text: ClassVar[bool] = True
+    official_has_sections = True
     config: Config
 
     def __init__(self, config: Config) -> None:
@@ -121,6 +122,7 @@ class System(BaseSystem):
             total=out.total,
             parts=out.parts,
             per_sample_B=_per_sample(out.per_sample_B, start, pairs.sample_N, len(batch)),
+            is_global=True,
         )
 
     def pairs(self, batch: Batch) -> Pairs:
@@ -323,7 +325,9 @@ class System(BaseSystem):
             self._pending.clear()
 
 
-def _refuse_other_tokenizer(module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
+def _refuse_other_tokenizer(
+    module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any
+) -> None:
     """Weights of an encoder with another tokenizer fit in part; that must not pass silently."""
     given = {k.removeprefix(prefix) for k in state if k.startswith(f"{prefix}encoder.")}
     own = {f"encoder.{k}" for k in module.get_submodule("encoder").state_dict()}

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from otolith.core.config import to_plain
-from otolith.metrics.classification import accuracy, confusion_matrix, macro_f1, per_class_table
-from otolith.metrics.intervals import subject_bootstrap
+from otolith.metrics.classification import ClassificationReport, report_classification
+from otolith.metrics.intervals import classification_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,8 @@ class Result:
         protocol: One sentence: what was trained on what and tested on whom.
         accuracy: Share of right windows, mean over repetitions.
         macro_f1: Mean over classes of F1 with the fixed class list, mean over repetitions.
-        ci95: Name -> [low, high], 95 % interval over subjects (cluster bootstrap).
+        ci95: Name -> [low, high], 95 % interval over subjects (cluster bootstrap); None with fewer
+            than two people.
         spread: Name -> standard deviation over repetitions; empty if there is one.
         per_class: One row per class: label, precision, recall, f1, support.
         confusion: [K, K] counts, rows = truth, summed over repetitions.
@@ -63,7 +64,7 @@ class Result:
     protocol: str
     accuracy: float
     macro_f1: float
-    ci95: dict[str, tuple[float, float]]
+    ci95: dict[str, tuple[float, float] | None]
     spread: dict[str, float]
     per_class: list[dict[str, Any]]
     confusion: list[list[int]]
@@ -93,34 +94,23 @@ def summarise(
     seed: int = 0,
 ) -> Result:
     """Turn predictions into a `Result`; every repetition weighs the same."""
-    num = len(labels)
     parts = [predictions.repetition_N == r for r in np.unique(predictions.repetition_N)]
-    truths = [predictions.truth_N[p] for p in parts]
-    guesses = [predictions.predicted_N[p] for p in parts]
-    accuracies = [accuracy(t, g) for t, g in zip(truths, guesses, strict=True)]
-    f1s = [macro_f1(t, g, num) for t, g in zip(truths, guesses, strict=True)]
-    confusion = confusion_matrix(predictions.truth_N, predictions.predicted_N, num)
-    interval = subject_bootstrap(
-        predictions.truth_N, predictions.predicted_N, predictions.subjects_N, num,
-        rng=np.random.default_rng(seed),
-    )  # fmt: skip
-    many = len(parts) > 1
+    reports = [
+        report_classification(predictions.truth_N[p], predictions.predicted_N[p], labels)
+        for p in parts
+    ]
+    pooled = report_classification(predictions.truth_N, predictions.predicted_N, labels)
     return Result(
         task=task,
         model=model,
         data=data,
         protocol=protocol,
-        accuracy=float(np.mean(accuracies)),
-        macro_f1=float(np.mean(f1s)),
-        ci95=interval,
-        spread={
-            "accuracy": float(np.std(accuracies, ddof=1)),
-            "macro_f1": float(np.std(f1s, ddof=1)),
-        }
-        if many
-        else {},
-        per_class=per_class_table(predictions.truth_N, predictions.predicted_N, labels),
-        confusion=confusion.tolist(),
+        accuracy=float(np.mean([r.accuracy for r in reports])),
+        macro_f1=float(np.mean([r.macro_f1 for r in reports])),
+        ci95=_intervals(predictions, len(labels), seed),
+        spread=_spread(reports),
+        per_class=[asdict(row) for row in pooled.per_class],
+        confusion=[list(row) for row in pooled.confusion],
         labels=labels,
         counts={
             **counts,
@@ -132,3 +122,32 @@ def summarise(
         settings=to_plain(settings) if settings is not None else {},
         extra=extra or {},
     )
+
+
+def _intervals(
+    predictions: Predictions, num_classes: int, seed: int
+) -> dict[str, tuple[float, float] | None]:
+    """95 % intervals over people; None with fewer than two people."""
+    found = {}
+    for metric in ("macro_f1", "accuracy"):
+        interval = classification_interval(
+            predictions.truth_N,
+            predictions.predicted_N,
+            predictions.subjects_N.astype(str),
+            num_classes,
+            np.random.default_rng(seed),
+            metric=metric,
+        )
+        bounds = (interval.low, interval.high)
+        found[metric] = None if bounds[0] is None or bounds[1] is None else bounds
+    return found
+
+
+def _spread(reports: list[ClassificationReport]) -> dict[str, float]:
+    """Standard deviation over repetitions."""
+    if len(reports) < 2:
+        return {}
+    return {
+        "accuracy": float(np.std([r.accuracy for r in reports], ddof=1)),
+        "macro_f1": float(np.std([r.macro_f1 for r in reports], ddof=1)),
+    }

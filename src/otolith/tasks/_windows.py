@@ -10,7 +10,7 @@ import numpy as np
 
 from otolith.core.config import config
 from otolith.core.errors import DataError
-from otolith.datasets import DatasetPart
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._model import Model
 from otolith.tasks._people import Fold, fixed_fold, seen_people, subject_folds
 from otolith.windows.dataset import WindowDataset
@@ -118,7 +118,7 @@ def choose_folds(
         model: The model; people it was trained on are never tested.
         part: The data set, which knows its official split.
         data: Its windows.
-        folds: Number of folds, or `official`.
+        folds: Number of folds, or `official` for the data set's own split.
         seed: Seed of the order of people.
 
     Returns:
@@ -131,12 +131,11 @@ def choose_folds(
     seen = seen_people(model.provenance, part.name)
     warnings: tuple[str, ...] = ()
     if folds == "official":
-        official = _official_test_people(part)
-        if not official:
-            raise DataError(f'"{part.name}" has no official split.', "Give a number of folds.")
-        if seen & {*official, "*"}:
-            subject_folds(data.subject_N, num_folds=2, seed=seed, never_test=seen | {"*"})
-        return fixed_fold(data.subject_N, official), "official split by person", warnings
+        people, origin = _split_of(part)
+        if seen & {*people, "*"}:
+            subject_folds(data.subject_N, num_folds=2, seed=seed, never_test={"*"})
+        described = f"split by person ({origin}), {len(people)} people tested"
+        return fixed_fold(data.subject_N, people), described, warnings
     divided = subject_folds(data.subject_N, num_folds=int(folds), seed=seed, never_test=seen)
     tested = len({s for fold in divided for s in np.unique(data.subject_N[fold.test])})
     if seen:
@@ -147,9 +146,9 @@ def choose_folds(
     return divided, f"{len(divided)} folds by person, {tested} people tested", warnings
 
 
-def _official_test_people(part: DatasetPart) -> tuple[str, ...]:
-    """Test people of the publishers' split; empty if they give none."""
+def _split_of(part: DatasetPart) -> tuple[tuple[str, ...], str]:
+    """Test people of a data set's first split by person, and who defined it."""
     for split in (part.folder.info.get("splits") or {}).values():
-        if split.get("origin") == "publisher" and split.get("by", "subject") == "subject":
-            return tuple(split["test"])
-    return ()
+        if split.get("by", "subject") == "subject" and split["test"]:
+            return tuple(split["test"]), f"defined by {split.get('origin', 'the user')}"
+    raise DataError(f'"{part.name}" has no split by person.', "Give a number of folds.")

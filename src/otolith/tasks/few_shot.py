@@ -9,7 +9,7 @@ import numpy as np
 
 from otolith.core.config import config
 from otolith.core.errors import DataError
-from otolith.datasets import DatasetPart
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import fit_predict, normalise, prototypes, standardise
 from otolith.tasks._model import Model
 from otolith.tasks._result import Result, summarise

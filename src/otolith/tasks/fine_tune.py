@@ -15,7 +15,7 @@ import torch
 
 from otolith.core.config import Selected, config
 from otolith.core.errors import CheckpointError
-from otolith.datasets import DatasetPart
+from otolith.datasets._part import DatasetPart
 from otolith.systems import SYSTEMS
 from otolith.systems.classifier import Config as ClassifierConfig
 from otolith.systems.classifier import System as Classifier

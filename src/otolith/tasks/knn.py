@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from otolith.core.config import config
-from otolith.datasets import DatasetPart
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import neighbours, standardise
 from otolith.tasks._model import Model
 from otolith.tasks._result import Result, summarise

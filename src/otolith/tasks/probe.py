@@ -7,7 +7,7 @@ from dataclasses import field
 import numpy as np
 
 from otolith.core.config import config
-from otolith.datasets import DatasetPart
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import HeadName, fit_predict
 from otolith.tasks._model import Model
 from otolith.tasks._people import Fold, subject_folds

@@ -7,8 +7,8 @@ from dataclasses import field
 import numpy as np
 
 from otolith.core.config import config
-from otolith.datasets import DatasetPart
 from otolith.datasets._labels import group_of, known_labels
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import normalise
 from otolith.tasks._model import Model
 from otolith.tasks._people import refuse_if_seen

@@ -63,3 +63,12 @@ def test_real_recordings_come_back(tmp_path):
     for recording in found:
         close(recording.streams["imu"].samples_TC, signals(by_id[recording.id]))
         assert recording.annotations[0].labels == (by_id[recording.id]["label"].iloc[0],)
+
+
+def test_an_installed_package_is_found_without_importing_it(tmp_path, monkeypatch):
+    folder = tmp_path / "sktime" / "datasets" / "data" / "BasicMotions"
+    (folder.parents[2]).mkdir(parents=True)
+    (tmp_path / "sktime" / "__init__.py").write_text("raise RuntimeError('imported')")
+    write(folder, np.ones((1, 100, 6)), ["Running"])
+    monkeypatch.syspath_prepend(tmp_path)
+    assert next(r.id for r in read(None)) == "train00"

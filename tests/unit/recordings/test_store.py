@@ -3,12 +3,14 @@
 import json
 import multiprocessing
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import load_file
+from tests.golden.harness import SHARED
 
 from otolith.core.errors import DataError, FileFormatError, UnknownNameError
 from otolith.recordings.recording import (
@@ -247,6 +249,11 @@ def test_a_failing_source_leaves_the_old_folder_and_no_litter(tmp_path):
         ([recording("a", subject="\ud800")], "cannot be stored"),
         ([recording("a", attributes={"x": object()})], "attributes cannot be stored"),
         (
+            [recording("a", FeatureStream(name="f", values_ND=np.ones((2, 2), np.float32),
+                                          extractor="i3d", window_s=1.0, stride_s=0.0))],
+            "stride of 0",
+        ),
+        (
             [recording("a", FeatureStream(name="f", values_ND=np.ones((2, 2)), extractor="i3d",
                                           window_s=1.0, stride_s=1.0))],
             "float32",
@@ -309,3 +316,46 @@ def test_rows_of_a_recording_need_not_lie_together(tmp_path):
     again = DataFolder.open(folder.path)
     same_recording(again.recording("b"), recording("b", imu(5), imu(6, name="x")))
     assert [p for p in again.verify() if "streams.parquet" not in p] == []
+
+
+def test_a_folder_can_be_rewritten_from_itself(tmp_path):
+    folder = write(tmp_path / "park", [recording(str(i), imu(50, seed=i)) for i in range(5)])
+    kept = (r for r in folder.iterate() if r.id != "2")
+    again = write(tmp_path / "park", kept, overwrite=True)
+    assert again.recording_ids == ("0", "1", "3", "4")
+    same_recording(again.recording("4"), recording("4", imu(50, seed=4)))
+
+
+def test_memory_does_not_grow_with_the_amount_of_data(tmp_path):
+    def recordings():
+        for i in range(60):
+            yield recording(str(i), imu(80_000))
+
+    tracemalloc.start()
+    try:
+        write(tmp_path / "park", recordings(), shard_bytes=20_000_000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sum(p.stat().st_size for p in (tmp_path / "park" / "signals").iterdir()) > 57_000_000
+    assert peak < 12_000_000
+
+
+HAPT = SHARED / "data" / "imu" / "hapt" / "hapt.parquet"
+
+
+@pytest.mark.skipif(not HAPT.exists(), reason="the shared sensor recordings are absent")
+def test_real_recordings_come_back(tmp_path):
+    names = ["acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"]
+    data = pd.read_parquet(HAPT, columns=["recording_id", "subject", *names])
+    recordings = [
+        Recording(id=str(i), subject=str(g["subject"].iloc[0]), streams={"imu": ImuStream(
+            name="imu", samples_TC=g[names].to_numpy(np.float32), rate_hz=50.0,
+            channels=tuple(Channel.from_name(n, placement="waist") for n in names))})
+        for i, g in data.groupby("recording_id", sort=False)
+    ]  # fmt: skip
+    folder = write(tmp_path / "hapt", recordings, shard_bytes=5_000_000)
+    assert len(folder.recording_ids) == len(recordings) > 50
+    for wanted in recordings:
+        same_recording(wanted, folder.recording(wanted.id))
+    assert folder.verify() == []

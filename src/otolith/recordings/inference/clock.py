@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pyarrow as pa
 
@@ -57,7 +59,10 @@ def _parse_dates(column: TextColumn) -> np.ndarray | None:
     if (compute.mean(good.cast(pa.float64())).as_py() or 0.0) < 0.8:
         return None
     clean = compute.if_else(good, texts, pa.scalar(None, pa.string()))
-    counts = clean.cast(pa.timestamp("ns")).cast(pa.int64())
+    try:
+        counts = clean.cast(pa.timestamp("ns")).cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
     seconds = np.asarray(counts.to_numpy(zero_copy_only=False), dtype=np.float64) * 1e-9
     if compute.any(zoned).as_py():
         seconds = seconds - np.array([_zone_s(v) for v in column.values])
@@ -103,7 +108,10 @@ def set_seconds(track: Track, table: RawTable, options: ReadOptions, notes: Note
             "",
             "Map another column with columns, or remove it and give rate_hz.",
         )
-    period = float(np.median(forward))
+    # Stamps rounded to less than a sample repeat: several rows share one step.
+    rows_per_stamp = max(1.0, (len(forward) + np.count_nonzero(steps == 0)) / len(forward))
+    period = float(np.median(forward)) / (rows_per_stamp if rows_per_stamp > 1.2 else 1.0)
+    _check_steps(forward, notes)
     stated = options.time_unit or table.time_unit or table.plan.time_unit
     if not stated and period == 1.0 and np.mean(forward == 1.0) > 0.9:
         notes.add(
@@ -150,6 +158,23 @@ def set_seconds(track: Track, table: RawTable, options: ReadOptions, notes: Note
             "Store it as float64 or int64.",
         )
     track.times_N = track.times_N * SCALES[unit]
+    earliest = float(np.nanmin(track.times_N))
+    if earliest > _EPOCH_S:
+        start = datetime.fromtimestamp(earliest, tz=UTC).isoformat(timespec="milliseconds")
+        notes.add("time.epoch", "inferred", "Time counts from 1970.", f"the file starts at {start}")
+
+
+def _check_steps(forward: np.ndarray, notes: Notes) -> None:
+    """Refuse stamps of which a part runs at quite another pace (a unit that changes)."""
+    ratio = forward / np.median(forward)
+    odd = float(np.mean((ratio > 50) | (ratio < 1 / 50)))
+    if odd > 0.02:
+        raise notes.error(
+            "time.steps",
+            "Steps of the time stamps differ by more than a factor of 50",
+            f"{odd:.0%} of the steps, median {np.median(forward):g}",
+            "The unit of time may change within the file: bring it to one unit.",
+        )
 
 
 def clean_stamps(

@@ -135,7 +135,7 @@ def to_grid(
         )
         if options.on_jitter == "keep":
             return Gridded(samples_TC, start)
-    count = int(np.floor(place[-1] + 1e-6)) + 1
+    count = int(np.rint(place[-1])) + 1
     bridged = options.max_interpolate_s if options.on_gap != "interpolate" else np.inf
     return Gridded(_interpolate(place, samples_TC, count, bridged * rate_hz), start)
 

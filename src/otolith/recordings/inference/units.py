@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +12,13 @@ from otolith.recordings.inference.notes import Notes, plural, some
 from otolith.recordings.inference.tracks import Track
 from otolith.recordings.options import ReadOptions
 from otolith.recordings.recording import Gravity
+from otolith.signals.units import DEG_TO_RAD
 
 ACC_SCALES = {unit: ACC_UNITS["m/s2"] / size for unit, size in ACC_UNITS.items()}
-GYRO_SCALES = {"rad/s": 1.0, "deg/s": math.radians(1.0)}
+GYRO_SCALES = {"rad/s": 1.0, "deg/s": DEG_TO_RAD}
 _FAST_RAD_S = 38.0
 """Above the 2000 deg/s at which wearable gyroscopes end, in rad/s."""
+_SCALE_ERROR = 0.08
 _HARD_ACC = 8.0
 """A 99 % quantile of movement above this cannot be in g."""
 
@@ -214,38 +215,41 @@ def _words(unit: str) -> str:
     return {"m/s2": "m/s^2", "mg": "thousandths of g"}.get(unit, unit)
 
 
-def check_uniform(
-    track: Track, rest: Rest | None, unit: str, gravity: Gravity, notes: Notes
-) -> None:
-    """Refuse rows in another unit than the rest; warn where one g is not one g.
+def check_uniform(track: Track, rest: Rest | None, options: ReadOptions, notes: Notes) -> None:
+    """Refuse acceleration of which some parts are in one unit and the others in another.
 
     Raises:
-        DataError: Some recordings, or parts of one, are in another unit.
+        DataError: Most excerpts show one g, but in two units.
     """
-    if rest is None or gravity is not Gravity.INCLUDED or not len(rest.levels_W):
+    if rest is None or options.gravity == "removed" or track.signals[0].name.is_linear:
         return
-    size = ACC_UNITS[unit]
-    ratio = np.log(np.maximum(rest.levels_W, 1e-9) / max(rest.quiet_level, 1e-9))
-    for other, other_size in ACC_UNITS.items():
-        if other == unit:
-            continue
-        odd = np.abs(ratio - np.log(other_size / size)) < 0.12
-        if odd.sum() >= max(3, 0.004 * len(odd)):
-            where = some(track.names_of(rest.rows_W[odd]))
-            raise notes.error(
-                "units.mixed",
-                f'Parts of "{track.stream}" are in {_words(other)}, the others in {_words(unit)}',
-                f"{plural(int(odd.sum()), 'excerpt')} of 1 s, in {where}",
-                "Bring the file to one unit, or import these parts on their own.",
-            )
-    error = rest.quiet_level / size - 1
-    if abs(error) > 0.08:
+    logs = np.log(np.maximum(rest.levels_W, 1e-9))
+    near = {unit: np.abs(logs - np.log(size)) < 0.2 for unit, size in ACC_UNITS.items()}
+    order = sorted(near, key=lambda unit: int(near[unit].sum()), reverse=True)
+    most, other = order[0], order[1]
+    share = (near[most].sum() + near[other].sum()) / len(logs)
+    if share > 0.6 and near[other].sum() >= max(3, 0.004 * len(logs)):
+        where = some(track.names_of(rest.rows_W[near[other]]))
+        raise notes.error(
+            "units.mixed",
+            f'Parts of "{track.stream}" are in {_words(other)}, the others in {_words(most)}',
+            f"{plural(int(near[other].sum()), 'excerpt')} of 1 s, in {where}",
+            "Bring the file to one unit, or import these parts on their own.",
+        )
+
+
+def check_scale(track: Track, rest: Rest | None, unit: str, gravity: Gravity, notes: Notes) -> None:
+    """Warn where one g is not shown as one g."""
+    if rest is None or gravity is not Gravity.INCLUDED:
+        return
+    error = rest.quiet_level / ACC_UNITS[unit] - 1
+    if abs(error) > _SCALE_ERROR:
         notes.add(
             "values.acc_scale",
             "warning",
-            f'One g is shown as {rest.quiet_level / size:.2f} g by "{track.stream}": its scale or offset is wrong.',
+            f'One g is shown as {1 + error:.2f} g by "{track.stream}": its scale or offset is wrong.',
             f"error {error:+.1%}",
-            "Calibrate the accelerometer.",
+            "Calibrate the accelerometer, or check unit_acc.",
         )
 
 

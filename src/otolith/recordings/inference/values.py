@@ -37,6 +37,7 @@ def check_values(track: Track, options: ReadOptions, notes: Notes) -> None:
     _check_doubled(track, notes)
     _check_resolution(track, notes)
     _check_order(track, notes)
+    _check_repeated(track, notes)
 
 
 def _check_infinite(track: Track, notes: Notes) -> None:
@@ -96,7 +97,7 @@ def _check_missing(track: Track, options: ReadOptions, notes: Notes) -> None:
     missing = np.isnan(track.samples_NC)
     if not missing.any():
         return
-    empty = [c for c, m in zip(track.channels, missing.all(axis=0).tolist(), strict=True) if m]
+    empty = [c for c, gone in zip(track.channels, missing.T, strict=True) if gone.all()]
     if empty:
         raise notes.error(
             "values.empty",
@@ -301,7 +302,7 @@ def _check_doubled(track: Track, notes: Notes) -> None:
         for j in range(i + 1, x.shape[1]):
             both = np.isfinite(x[:, i]) & np.isfinite(x[:, j])
             a, b = x[both, i], x[both, j]
-            if len(a) > 20 and a.std() > 0 and max((a == b).mean(), (a == -b).mean()) > 0.98:
+            if len(a) > 20 and np.ptp(a) > 0 and max((a == b).mean(), (a == -b).mean()) > 0.98:
                 notes.add(
                     "values.doubled",
                     "warning",
@@ -318,7 +319,7 @@ def _check_resolution(track: Track, notes: Notes) -> None:
         coarse = []
         for c, values in zip(columns, x.T, strict=True):
             seen = np.unique(values[np.isfinite(values)])
-            spread = float(np.nanstd(values))
+            spread = float(np.nanstd(values.astype(np.float64)))
             if (
                 len(seen) > 1
                 and len(values) > 200
@@ -354,4 +355,20 @@ def _check_order(track: Track, notes: Notes) -> None:
             "Neighbouring samples are no more alike than distant ones: the rows may be shuffled, or the rate is far too low.",
             f"ratio {near / total:.2f}",
             "Sort the rows by time before import.",
+        )
+
+
+def _check_repeated(track: Track, notes: Notes) -> None:
+    """Many rows that equal the row before: written twice, or held between slower updates."""
+    x = track.samples_NC
+    same = np.asarray((x[1:] == x[:-1]).all(axis=1))
+    same[track.starts_G[1:] - 1] = False
+    share = float(same.mean()) if len(same) else 0.0
+    if share > 0.2:
+        notes.add(
+            "rows.repeated",
+            "warning",
+            "Many rows equal the row before: rows may be written twice, or the sensor is slower than the file.",
+            f"{share:.0%} of the rows",
+            "Leave out repeated rows and give the true rate.",
         )

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from otolith.core.errors import DataError
 from otolith.recordings.inference.names import known_unit, role_name, signal_name
 from otolith.recordings.inference.notes import Notes, plural, some
 
@@ -75,6 +76,9 @@ def find_layout(head: bytes, encoding: str, *, is_whole: bool, notes: Notes) -> 
     first = is_data.index(True)
     header, units = _find_header(fields, first, width, decimal)
     if header is None:
+        for i in range(first - 1, -1, -1):
+            if sum(bool(signal_name(f)) for f in fields[i]) >= 3:
+                raise _ragged(len(fields[i]), width, lines[i], lines[first], notes)
         raise notes.error(
             "file.header",
             "No header line names the columns",
@@ -91,12 +95,7 @@ def find_layout(head: bytes, encoding: str, *, is_whole: bool, notes: Notes) -> 
     elif len(names) == width + 1 and not names[-1]:
         names.pop()
     if len(names) != width:
-        raise notes.error(
-            "file.ragged",
-            f"The header has {len(names)} names but the rows have {width} fields",
-            f"header: {some(names, 4)}; row: {lines[first][:60]}",
-            "Check separator and decimal sign of the file, and write it again.",
-        )
+        raise _ragged(len(names), width, lines[header], lines[first], notes)
     _note_layout(lines, header, units, first, separator, decimal, has_trailing, notes)
     return Layout(
         separator=separator,
@@ -107,6 +106,16 @@ def find_layout(head: bytes, encoding: str, *, is_whole: bool, notes: Notes) -> 
         data_offset=sum(len(raw) for raw in raw_lines[:first]),
         stated_rate_hz=stated_rate(lines[:header]),
         has_trailing_separator=has_trailing,
+    )
+
+
+def _ragged(num_names: int, width: int, header: str, row: str, notes: Notes) -> DataError:
+    """The refusal of a table whose rows do not fit its header."""
+    return notes.error(
+        "file.ragged",
+        f"The header has {num_names} names but the rows have {width} fields",
+        f"header: {header[:40]}; row: {row[:60]}",
+        "Check separator and decimal sign of the file, and write it again.",
     )
 
 

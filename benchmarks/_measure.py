@@ -60,6 +60,9 @@ def report(
 ) -> None:
     """Run a workload and print its JSON line.
 
+    `share` is the median over the repetitions of the arithmetic divided by what a matrix product,
+    measured just before, does in the same time; `share_best` uses the best of both.
+
     Args:
         workload: Name of the workload.
         options: From `parse_arguments`.
@@ -79,7 +82,7 @@ def report(
         if plain is not None:
             plain_times.append(_seconds(plain))
     median_s = statistics.median(times)
-    rate = max(rates)
+    shares = [gflop / rate / seconds for rate, seconds in zip(rates, times, strict=True)]
     line = {
         "workload": workload,
         "threads": options.threads,
@@ -91,16 +94,16 @@ def report(
         "repetitions": options.repetitions,
         "items_per_second": round(items / median_s, 2),
         "peak_memory_mb": round(peak_memory_mb),
-        "gflop": round(gflop, 2),
-        "matmul_gflops": round(rate, 1),
-        "share": round(gflop / rate / median_s, 3),
-        "share_best": round(gflop / rate / min(times), 3),
+        "gflop": round(gflop, 4),
+        "matmul_gflops": round(statistics.median(rates), 1),
+        "share": round(statistics.median(shares), 3),
+        "share_best": round(gflop / max(rates) / min(times), 3),
     }
     if plain is not None:
         line["plain_median_s"] = round(statistics.median(plain_times), 4)
         line["plain_min_s"] = round(min(plain_times), 4)
         line["plain_ratio"] = round(statistics.median(plain_times) / median_s, 3)
-        line["plain_gflop"] = round(count_gflop(plain), 2)
+        line["plain_gflop"] = round(count_gflop(plain), 4)
     sys.stdout.write(json.dumps(line) + "\n")
 
 

@@ -87,28 +87,27 @@ class Patches:
         values_BPNC: Normalised patches; zero where masked.
         mask_BP: bool, True = real patch.
         channel_mask_BC: bool, True = real channel.
-        levels_BPC2: Mean of each patch in tens of its unit, and logarithm of its deviation; what
-            normalising takes away. Zero where masked.
         patch_s_B: float64, duration of a patch in s.
         stride_s_B: float64, distance of the starts of neighbouring patches in s.
+        levels_BPC2: Mean of each patch in tens of its unit, and logarithm of its deviation, which
+            normalising takes away; zero where masked, None = not known.
     """
 
     values_BPNC: Tensor
     mask_BP: Tensor
     channel_mask_BC: Tensor
-    levels_BPC2: Tensor
     patch_s_B: Tensor
     stride_s_B: Tensor
+    levels_BPC2: Tensor | None = None
 
     def joined(self, values_BPNC: Tensor) -> Patches:
         """Return a batch of twice the size: these patches, then others with the same masks."""
-        return Patches(
-            values_BPNC=torch.cat([self.values_BPNC, values_BPNC]),
-            **{
-                name: torch.cat([getattr(self, name)] * 2)
-                for name in ("mask_BP", "channel_mask_BC", "levels_BPC2", "patch_s_B", "stride_s_B")
-            },
-        )
+        twice = {
+            name: torch.cat([getattr(self, name)] * 2)
+            for name in ("mask_BP", "channel_mask_BC", "patch_s_B", "stride_s_B", "levels_BPC2")
+            if getattr(self, name) is not None
+        }
+        return Patches(values_BPNC=torch.cat([self.values_BPNC, values_BPNC]), **twice)
 
     def with_values(self, values_BPNC: Tensor) -> Patches:
         """Return the same patches with other values."""
@@ -201,5 +200,5 @@ class PatchProcessor:
 
 def _levels(values_BPNC: Tensor) -> Tensor:
     """Mean (in tens of the unit) and log10 of the deviation of every patch, [B, P, C, 2]."""
-    deviation, mean = torch.std_mean(values_BPNC, dim=2, correction=0)
-    return torch.stack([mean / 10.0, torch.log10(deviation + 0.01)], dim=-1)
+    variance, mean = torch.var_mean(values_BPNC, dim=2, correction=0)
+    return torch.stack([mean / 10.0, torch.log10(variance + 1e-4) / 2.0], dim=-1)

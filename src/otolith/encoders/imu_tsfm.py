@@ -249,6 +249,11 @@ class Encoder(nn.Module):
         tokens = self._tokenise(signals_MN, masked_BPC | padded_BP1, num_patches)
         tokens = tokens.view(batch, num_patches, channels, -1)
         if self.level is not None:
+            if patches.levels_BPC2 is None:
+                raise DataError(
+                    "These patches do not say their levels, which has_levels needs.",
+                    "Make them with PatchProcessor.",
+                )
             tokens = tokens + self.level(patches.levels_BPC2.to(tokens.dtype))
         tokens = torch.where(padded_BP1.unsqueeze(-1), self.pad_token.to(tokens.dtype), tokens)
         tokens = torch.where(masked_BPC.unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)

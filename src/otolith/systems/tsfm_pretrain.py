@@ -190,6 +190,7 @@ class System(BaseSystem):
             total=self.balance(losses, weights),
             parts=reconstruction.parts | contrast.parts,
             per_sample_B=_weighted(reconstruction, contrast, weights),
+            is_global=True,
         )
 
     def encode_views(

@@ -67,11 +67,20 @@ class System(nn.Module, ABC):
         raise NotImplementedError
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`."""
+        """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`.
+
+        Groups with the same `clip` (a name, default "") are clipped together to the norm of the
+        run's settings, apart from the others.
+        """
         return [{"name": "all", "params": [p for p in self.parameters() if p.requires_grad]}]
 
     def after_step(self, batch: Batch) -> None:
-        """Update state that follows an optimizer step (queues, momentum copies)."""
+        """Update state that follows an optimizer step (queues, momentum copies).
+
+        Called without gradient, once per optimizer step, with the last batch of the step. The
+        state lies in buffers or parameters, so that it is saved; when several processes train it
+        may change only by what all of them share (gather the rows first).
+        """
 
     @classmethod
     def from_official(

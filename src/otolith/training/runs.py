@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from otolith.core.config import dump_yaml, parse, read_yaml
-from otolith.core.errors import CheckpointError
+from otolith.core.errors import CheckpointError, TrainingError
 from otolith.core.files import read_json, write_json, write_text
 from otolith.systems import KeyReport, System
 from otolith.training.callbacks import Callback
@@ -59,6 +59,7 @@ def train(
     folder = Path(devices.share_text(str(folder or new_run_folder(root, name))))
     with devices.main_writes(f"write {folder}") as is_main:
         if is_main:
+            _check_unused(folder)
             with writing(folder):
                 write_json(folder / RUN, {"format": 1, "name": name})
                 write_text(folder / CONFIG, dump_yaml(recipe))
@@ -180,6 +181,13 @@ def _run(
         checkpoint=checkpoint,
         devices=devices,
     )
+
+
+def _check_unused(folder: Path) -> None:
+    if (folder / CONFIG).exists():
+        raise TrainingError(
+            f"{folder} holds a run already.", "Resume it or choose another run folder."
+        )
 
 
 def _init(recipe: Recipe, system: System, folder: Path, devices: Devices) -> None:

@@ -241,7 +241,7 @@ def _embed(model: Model, data: Labelled, settings: Config) -> np.ndarray:
 
 
 def _learn(source: _Source, test_ND: np.ndarray, num_classes: int, settings: Config) -> np.ndarray:
-    """Logits [N, K] of the test windows."""
+    """Logits [N, K] of the test windows; a class without training windows is never chosen."""
     train_ND = source.features_ND
     if settings.linear.is_scaled:
         train_ND, test_ND = standardise(train_ND, test_ND)
@@ -252,4 +252,6 @@ def _learn(source: _Source, test_ND: np.ndarray, num_classes: int, settings: Con
         settings=settings.linear,
         seed=settings.seed,
     )
-    return apply_linear(layer, test_ND)
+    logits_NK = apply_linear(layer, test_ND)
+    logits_NK[:, np.setdiff1d(np.arange(num_classes), source.label_N)] = -np.inf
+    return logits_NK

@@ -5,6 +5,14 @@ import tempfile
 import numpy as np
 import pytest
 import torch
+from tests.support.tasks_data import (
+    ToyComponent,
+    make_part,
+    make_recording,
+    statistics,
+    toy_model,
+    trained_on,
+)
 
 from otolith.core.config import parse
 from otolith.core.errors import CheckpointError, ConfigError, TrainingError
@@ -17,14 +25,6 @@ from otolith.tasks._windows import EvaluationWindows, labelled_windows
 from otolith.tasks.label import Config as LabelConfig
 from otolith.tasks.label import label_recording
 from otolith.training.callbacks import Callback
-from tests.support.tasks_data import (
-    ToyComponent,
-    make_part,
-    make_recording,
-    statistics,
-    toy_model,
-    trained_on,
-)
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +119,7 @@ def test_a_kept_model_labels_without_being_told_the_labels(part, tmp_path):
     assert seen_people(kept.provenance, "other") == {"x"}
     assert kept.provenance["window_s"] == 5.0
     assert kept.provenance["is_pretrain"] is False
-    again = fine_tune.evaluate(
-        kept, make_part(tmp_path, 3, name="third"), settings(what="head")
-    )
+    again = fine_tune.evaluate(kept, make_part(tmp_path, 3, name="third"), settings(what="head"))
     assert again.macro_f1 > 0.9
 
 

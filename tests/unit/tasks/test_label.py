@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.support.tasks_data import LABELS, make_part, make_recording, statistics, toy_model
 
 from otolith.core.config import parse
 from otolith.core.errors import CheckpointError, ConfigError, DataError
 from otolith.tasks._windows import EvaluationWindows, labelled_windows
 from otolith.tasks.label import Config, best_path, label_recording, to_grid
-from tests.support.tasks_data import LABELS, make_part, make_recording, statistics, toy_model
 
 FAST = Config(window_s=4.0, stride_s=1.0)
 
@@ -49,7 +49,9 @@ def test_examples_teach_any_model(tmp_path):
     assert names(found)[0] == "standing"
     assert names(found)[-1] == "running"
     with pytest.raises(DataError, match='no label "cycling"'):
-        label_recording(statistics(), recording, FAST, examples=examples, labels=("cycling", "running"))
+        label_recording(
+            statistics(), recording, FAST, examples=examples, labels=("cycling", "running")
+        )
 
 
 def test_a_gap_ends_a_segment():
@@ -67,15 +69,11 @@ def test_a_gap_ends_a_segment():
 def test_streams_are_averaged():
     recording = make_recording(streams=("left", "right"), seconds=10.0)
     found = label_recording(toy_model(), recording, FAST, labels=LABELS)
-    left = label_recording(
-        toy_model(), recording, replace(FAST, streams=("left",)), labels=LABELS
-    )
+    left = label_recording(toy_model(), recording, replace(FAST, streams=("left",)), labels=LABELS)
     right = label_recording(
         toy_model(), recording, replace(FAST, streams=("right",)), labels=LABELS
     )
-    np.testing.assert_allclose(
-        found.scores_GK, (left.scores_GK + right.scores_GK) / 2, atol=1e-6
-    )
+    np.testing.assert_allclose(found.scores_GK, (left.scores_GK + right.scores_GK) / 2, atol=1e-6)
 
 
 def test_a_recording_shorter_than_a_window_is_labelled():

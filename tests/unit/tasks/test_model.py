@@ -3,14 +3,6 @@
 import numpy as np
 import pytest
 import torch
-
-from otolith.core.errors import CheckpointError
-from otolith.systems import SYSTEMS
-from otolith.systems.classifier import Config as ClassifierConfig
-from otolith.systems.classifier import System as Classifier
-from otolith.tasks._model import Model, load_model, model_names
-from otolith.tasks._people import seen_people
-from otolith.training.checkpoints import save_model
 from tests.support.tasks_data import (
     ToyComponent,
     ToyConfig,
@@ -19,6 +11,14 @@ from tests.support.tasks_data import (
     statistics,
     toy_model,
 )
+
+from otolith.core.errors import CheckpointError
+from otolith.systems import SYSTEMS
+from otolith.systems.classifier import Config as ClassifierConfig
+from otolith.systems.classifier import System as Classifier
+from otolith.tasks._model import Model, load_model, model_names
+from otolith.tasks._people import seen_people
+from otolith.training.checkpoints import save_model
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.support.tasks_data import trained_on
 
 from otolith.core.errors import DataError, LeakageError
 from otolith.tasks._people import (
@@ -13,7 +14,6 @@ from otolith.tasks._people import (
     training_datasets,
     used_labels,
 )
-from tests.support.tasks_data import trained_on
 
 PEOPLE = np.repeat(["a", "b", "c", "d"], [3, 4, 5, 6])
 

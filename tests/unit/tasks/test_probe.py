@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from tests.support.tasks_data import LABELS, make_part, statistics, toy_model, trained_on
 
 from otolith.core.config import parse
 from otolith.core.errors import ConfigError, DataError, LeakageError
 from otolith.tasks import few_shot, knn, probe
 from otolith.tasks._windows import EvaluationWindows, labelled_windows
-from tests.support.tasks_data import LABELS, make_part, statistics, toy_model, trained_on
 
 TASKS = {"probe": probe, "few_shot": few_shot, "knn": knn}
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-
-from otolith.core.errors import ConfigError, DataError, LeakageError
-from otolith.core.config import parse
-from otolith.tasks._windows import EvaluationWindows, choose_folds, labelled_windows
 from tests.support.tasks_data import LABELS, make_part, statistics, toy_model, trained_on
+
+from otolith.core.config import parse
+from otolith.core.errors import ConfigError, DataError, LeakageError
+from otolith.tasks._windows import EvaluationWindows, choose_folds, labelled_windows
 
 SPLIT = {"s": {"train": ["p0", "p1"], "test": ["p2", "p3"], "by": "subject", "origin": "publisher"}}
 

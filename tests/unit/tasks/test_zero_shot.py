@@ -1,11 +1,11 @@
 """Labels as words, and the refusal to call anything zero-shot that is not."""
 
 import pytest
+from tests.support.tasks_data import make_part, statistics, toy_model, trained_on
 
 from otolith.core.errors import CheckpointError, LeakageError
 from otolith.tasks import zero_shot
 from otolith.tasks._windows import EvaluationWindows
-from tests.support.tasks_data import make_part, statistics, toy_model, trained_on
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +31,16 @@ def test_the_open_set_is_compared_by_synonyms(part):
 def test_choices_outside_the_truth_count_as_wrong(part):
     settings = zero_shot.Config(open_set=True, candidates=("walking", "lying"))
     result = zero_shot.evaluate(toy_model(trained_on(other=["x"])), part, settings)
-    confusion = {row: counts for row, counts in zip(result.labels, result.confusion, strict=True)}
+    confusion = dict(zip(result.labels, result.confusion, strict=True))
     assert confusion["walking"] == [0, 12, 0]
     assert result.accuracy < 0.7
 
 
 def test_other_words_can_stand_for_a_label(part):
     words = {"standing": "lying", "running": "jogging"}
-    result = zero_shot.evaluate(toy_model(trained_on(other=["x"])), part, zero_shot.Config(texts=words))
+    result = zero_shot.evaluate(
+        toy_model(trained_on(other=["x"])), part, zero_shot.Config(texts=words)
+    )
     recall = {row["label"]: row["recall"] for row in result.per_class}
     assert recall["running"] == 1.0
     assert recall["standing"] < 1.0

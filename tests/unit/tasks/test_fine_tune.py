@@ -1,6 +1,7 @@
 """Fine-tuning: the linear layer or everything, on people that are kept apart."""
 
 import tempfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -153,12 +154,9 @@ def test_an_early_stop_fills_the_bar():
     bar = Bar()
     watch = EpochBar(bar, "training 1 of 2")
 
-    class Run:
-        class config:
-            epochs = 5
-
-    watch.on_start(Run)
-    watch.on_epoch(Run, {"epoch": 0, "validation": {"loss": 0.5}})
+    run = SimpleNamespace(config=SimpleNamespace(epochs=5))
+    watch.on_start(run)
+    watch.on_epoch(run, {"epoch": 0, "validation": {"loss": 0.5}})
     assert bar.text == "training 1 of 2: epoch 1, loss 0.5"
-    watch.on_close(Run)
+    watch.on_close(run)
     assert bar.done == 5

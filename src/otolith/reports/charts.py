@@ -17,6 +17,7 @@ from otolith.reports.drawing import (
     colours,
     legend,
     line,
+    percent,
     shorten,
     span,
     svg,
@@ -108,7 +109,7 @@ def time_bars(seconds: Mapping[str, float], palette: Mapping[str, str]) -> Marku
     """
     total = sum(seconds.values()) or 1.0
     rows = [
-        (name, value / total, (clock(value), f"{value / total:.0%}"))
+        (name, value / total, (clock(value), percent(value / total)))
         for name, value in seconds.items()
     ]
     return _bars(rows, ("time", "share"), palette)
@@ -182,7 +183,8 @@ def curves(
     x0, x1 = span(np.concatenate([x for x, _ in clean.values()]))
     y0, y1 = span(np.concatenate([y for _, y in clean.values()]))
     y0, y1 = y0 - 0.04 * (y1 - y0), y1 + 0.04 * (y1 - y0)
-    left, top, high = 66, 12, 250
+    top, high = 12, 250
+    left = 40 + max(text_width(f"{tick:.6g}") for tick in ticks(y0, y1))
     parts = _axes((x0, x1), (y0, y1), (left, top, wide, high), x_name, y_name)
     palette = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(clean)}
     for name, (xs, ys) in clean.items():
@@ -217,7 +219,7 @@ def _cell(share: float, count: int, truth: str, guess: str, is_right: bool) -> M
         css,
         " right" if is_right else "",
         depth,
-        f"{truth} taken for {guess}\n{count} windows, {share:.1%} of {truth}",
+        f"{truth} taken for {guess}\n{count:,} windows, {percent(share, 1)} of {truth}",
         f"{100 * share:.0f}" if share >= 0.005 else Markup('<span class="hidden">0</span>'),
     )
 

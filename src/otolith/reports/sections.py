@@ -253,7 +253,7 @@ def _comparison_row(r: Result, names_data: bool) -> list[Any]:
         *([r.data] if names_data else []),
         r.model,
         r.macro_f1,
-        f"[{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "-",
+        f"[{interval[0]:.3f},\u00a0{interval[1]:.3f}]" if interval else "-",
         r.accuracy,
         r.counts.get("test_subjects", 0),
         r.counts.get("test_windows", 0),

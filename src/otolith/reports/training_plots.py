@@ -145,7 +145,7 @@ def _family(path: Path, title: str, epochs: Records, key: str, names: Sequence[s
     handles = [
         Line2D([], [], color=PALETTE[i % len(PALETTE)], label=name) for i, name in enumerate(names)
     ]
-    handles += [Line2D([], [], color="0.4", linestyle=_STYLES[p], label=p) for p in sorted(used)]
+    handles += [axes.plot([], [], _STYLES[p], color="0.4", label=p)[0] for p in sorted(used)]
     _finish(axes, title, "epoch", "loss", legend=False)
     if len(names) > _INSIDE_LEGEND:
         figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False)

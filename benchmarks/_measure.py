@@ -21,14 +21,16 @@ from torch.utils.flop_counter import FlopCounterMode
 Work = Callable[[], Any]
 
 
-def parse_arguments(description: str) -> argparse.Namespace:
-    """Read the options that all benchmarks share."""
+def parse_arguments(description: str, **defaults: Any) -> argparse.Namespace:
+    """Read the options that all benchmarks share; a workload may have other `defaults`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=20)
+    parser.add_argument("--size", default="small", help="size of the model; published: small")
     parser.add_argument("--plain", action="store_true", help="also run the plain form, alternately")
+    parser.set_defaults(**defaults)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     return options
@@ -58,6 +60,9 @@ def report(
 ) -> None:
     """Run a workload and print its JSON line.
 
+    `share` is the median over the repetitions of the arithmetic divided by what a matrix product,
+    measured just before, does in the same time; `share_best` uses the best of both.
+
     Args:
         workload: Name of the workload.
         options: From `parse_arguments`.
@@ -77,27 +82,28 @@ def report(
         if plain is not None:
             plain_times.append(_seconds(plain))
     median_s = statistics.median(times)
-    rate = max(rates)
+    shares = [gflop / rate / seconds for rate, seconds in zip(rates, times, strict=True)]
     line = {
         "workload": workload,
         "threads": options.threads,
         "dtype": options.dtype,
+        "size": options.size,
         "batch_size": options.batch_size,
         "median_s": round(median_s, 4),
         "min_s": round(min(times), 4),
         "repetitions": options.repetitions,
         "items_per_second": round(items / median_s, 2),
         "peak_memory_mb": round(peak_memory_mb),
-        "gflop": round(gflop, 2),
-        "matmul_gflops": round(rate, 1),
-        "share": round(gflop / rate / median_s, 3),
-        "share_best": round(gflop / rate / min(times), 3),
+        "gflop": round(gflop, 4),
+        "matmul_gflops": round(statistics.median(rates), 1),
+        "share": round(statistics.median(shares), 3),
+        "share_best": round(gflop / max(rates) / min(times), 3),
     }
     if plain is not None:
         line["plain_median_s"] = round(statistics.median(plain_times), 4)
         line["plain_min_s"] = round(min(plain_times), 4)
         line["plain_ratio"] = round(statistics.median(plain_times) / median_s, 3)
-        line["plain_gflop"] = round(count_gflop(plain), 2)
+        line["plain_gflop"] = round(count_gflop(plain), 4)
     sys.stdout.write(json.dumps(line) + "\n")
 
 

@@ -8,6 +8,8 @@ convolutions over [signals, filters, samples], torch's dropout, heads on every t
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -74,7 +76,7 @@ class PlainEncoder(nn.Module):
         layers: list[nn.Module] = []
         widths = (1, *config.conv_filters)
         size = config.kernel_sizes[0]
-        for num_in, num_out in zip(widths[:-1], widths[1:], strict=True):
+        for num_in, num_out in itertools.pairwise(widths):
             layers += [
                 nn.Conv1d(num_in, num_out, size, padding=size // 2, bias=False),
                 nn.GroupNorm(1, num_out),

@@ -1,4 +1,4 @@
-"""Encoder forward of TSFM small in evaluation mode from ready patches."""
+"""Encoder forward of TSFM in evaluation mode from ready patches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def main() -> None:
     """Run the benchmark."""
     options = parse_arguments(__doc__ or "")
     torch.manual_seed(0)
-    config = imu_tsfm.Config(preset="small")
+    config = imu_tsfm.Config(preset=options.size)
     encoder, plain = imu_tsfm.Encoder(config).eval(), PlainEncoder(config).eval()
     patches, texts = make_patches(options.batch_size), make_texts(options.batch_size)
 

@@ -1,4 +1,4 @@
-"""Stage-1 training step of TSFM small from ready patches: both views, losses, backward, AdamW."""
+"""Stage-1 training step of TSFM from ready patches: both views, losses, backward, AdamW."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def main() -> None:
     """Run the benchmark."""
     options = parse_arguments(__doc__ or "")
     torch.manual_seed(0)
-    encoder = imu_tsfm.Config(preset="small")
+    encoder = imu_tsfm.Config(preset=options.size)
     system = System(Config(encoder=encoder, channel_text=None)).train()
     system.requires_grad_(True)
     optimizer = torch.optim.AdamW(

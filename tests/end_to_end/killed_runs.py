@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.support.processes import fork, wait
 from tests.training_toys import NAME, ToyLoader, register
 
 from otolith.core.config import parse
@@ -51,20 +52,6 @@ class Slow(Callback):
         time.sleep(0.04)
 
 
-def fork(call) -> int:
-    """Run a function in a child; return the child's process id."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        os.setpgrp()
-        call()
-        code = 0
-    finally:
-        os._exit(code)
-
-
 def kill_after(pid: int, log: Path, num_steps: int) -> None:
     """Kill the child and its workers as soon as the log holds so many steps."""
     for _ in range(2000):
@@ -75,11 +62,6 @@ def kill_after(pid: int, log: Path, num_steps: int) -> None:
     os.killpg(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     assert os.WIFSIGNALED(status), "the child ended before it could be killed"
-
-
-def wait(pid: int) -> None:
-    _, status = os.waitpid(pid, 0)
-    assert status == 0, f"child ended with {status}"
 
 
 def main(root: Path, num_workers: int) -> None:

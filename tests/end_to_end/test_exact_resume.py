@@ -3,13 +3,13 @@
 import os
 
 import pytest
-from tests.end_to_end.programs import run_program
+from tests.support.processes import run_program
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_killed_twice_gives_the_same_bits(tmp_path, num_workers):
-    report = run_program("killed_runs", tmp_path, num_workers)
+    report = run_program("tests.end_to_end.killed_runs", tmp_path, num_workers)
     assert report["different"] == []
     assert report["same_state"]
     assert report["left_behind"] == []

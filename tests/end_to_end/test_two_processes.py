@@ -3,14 +3,14 @@
 import os
 
 import pytest
-from tests.end_to_end.programs import run_program
+from tests.support.processes import run_program
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    return run_program("two_processes", tmp_path_factory.mktemp("two"))
+    return run_program("tests.end_to_end.two_processes", tmp_path_factory.mktemp("two"))
 
 
 @pytest.mark.parametrize("scenario", ["plain", "accumulated", "global"])

@@ -5,14 +5,12 @@ Prints one JSON object per scenario with the largest differences.
 """
 
 import json
-import os
-import socket
 import sys
-import traceback
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from tests.support.processes import fork, fork_pair, wait
 from tests.training_toys import NAME, ToyConfig, ToyLoader, ToySystem, make_config, register
 
 from otolith.core.errors import TrainingError
@@ -67,20 +65,6 @@ def run(folder, kind, rank, world_size, changes):
     )
 
 
-def fork(call):
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        call()
-        code = 0
-    except Exception:  # noqa: BLE001  # the parent sees the code, a reader the text
-        traceback.print_exc()
-    finally:
-        os._exit(code)
-
-
 def run_all(root, name, rank, world_size):
     """All scenarios in one process; the last one is a mistake and must stop the run."""
     for scenario, (kind, changes) in SCENARIOS.items():
@@ -91,25 +75,6 @@ def run_all(root, name, rank, world_size):
         run(root / "drifting", "drifting", rank, world_size, {})
     except TrainingError as error:
         (root / f"drifting_{rank}.txt").write_text(str(error))
-
-
-def on_two(root):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    def process(rank):
-        os.environ |= {
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": "2",
-            "LOCAL_WORLD_SIZE": "2",
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-        }
-        run_all(root, "two", rank, 2)
-
-    return [fork(lambda rank=rank: process(rank)) for rank in (0, 1)]
 
 
 def compare(one, two):
@@ -137,9 +102,8 @@ SCENARIOS = {
 
 
 def main(root: Path) -> None:
-    pids = [*on_two(root), fork(lambda: run_all(root, "one", 0, 1))]
-    codes = [os.waitpid(pid, 0)[1] for pid in pids]
-    assert codes == [0, 0, 0], codes
+    pair = fork_pair(lambda rank: run_all(root, "two", rank, 2))
+    wait(*pair, fork(lambda: run_all(root, "one", 0, 1)))
     results = {name: compare(root / name / "one", root / name / "two") for name in SCENARIOS}
     results["drifting"] = [(root / f"drifting_{r}.txt").read_text() for r in (0, 1)]
     sys.stdout.write(json.dumps(results) + "\n")

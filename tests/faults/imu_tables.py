@@ -33,11 +33,8 @@ class Table:
         texts = []
         for name, values in self.columns.items():
             if values.dtype.kind == "f":
-                width = 9 if name == "t" else digits
-                column = [
-                    f"{v:.{width}f}" if np.isfinite(v) else ("" if np.isnan(v) else "inf")
-                    for v in values
-                ]
+                pattern = "%.9f" if name == "t" else f"%.{digits}f"
+                column = [pattern % v if v == v else "" for v in values.tolist()]
                 texts.append([c.replace(".", decimal) for c in column])
             else:
                 texts.append([str(v) for v in values])

@@ -1,10 +1,6 @@
-"""Small data folders in memory, with the tables of the real store."""
-
-import json
-from dataclasses import asdict, dataclass, field
+"""Small recordings for tests of windows, in memory."""
 
 import numpy as np
-import pyarrow as pa
 
 from otolith.recordings import (
     Annotation,
@@ -12,77 +8,10 @@ from otolith.recordings import (
     FeatureStream,
     ImuStream,
     Recording,
-    VideoStream,
 )
+from otolith.windows.memory import MemoryFolder, MemoryPart
 
 SIX = tuple(f"{s}_{a}" for s in ("acc", "gyro") for a in "xyz")
-
-
-class MemoryFolder:
-    """Stands in for `DataFolder`: the same tables, rows from memory."""
-
-    def __init__(self, recordings):
-        self._recordings = {r.id: r for r in recordings}
-        self._samples = [_values(s) for r in recordings for s in r.streams.values()]
-        self.recordings = pa.table(
-            {
-                "recording_id": [r.id for r in recordings],
-                "subject": [r.subject for r in recordings],
-                "attributes": [json.dumps(r.attributes) for r in recordings],
-            }
-        )
-        pairs = [(r, s) for r in recordings for s in r.streams.values()]
-        self.streams = pa.table(
-            {
-                "recording_id": [r.id for r, _ in pairs],
-                "stream": [s.name for _, s in pairs],
-                "kind": [_kind(s) for _, s in pairs],
-                "rate_hz": [_rate(s) for _, s in pairs],
-                "width": [_values(s).shape[1] for _, s in pairs],
-                "num_rows": [len(_values(s)) for _, s in pairs],
-                "offset_s": [s.offset_s for _, s in pairs],
-                "drift_ppm": [s.drift_ppm for _, s in pairs],
-                "channels": [_channels(s) for _, s in pairs],
-                "quality": [json.dumps(asdict(s.quality)) for _, s in pairs],
-                "extra": [_extra(s) for _, s in pairs],
-            }
-        )
-        notes = [(r, a) for r in recordings for a in r.annotations]
-        columns = ("track", "stream", "start_s", "end_s", "text", "verb", "noun", "source")
-        self.annotations = pa.table(
-            {
-                "recording_id": pa.array([r.id for r, _ in notes], pa.string()),
-                "labels": pa.array([list(a.labels) for _, a in notes], pa.list_(pa.string())),
-                **{
-                    c: pa.array(
-                        [getattr(a, c) for _, a in notes],
-                        pa.float64() if c.endswith("_s") else pa.string(),
-                    )
-                    for c in columns
-                },
-            }
-        )
-
-    def recording(self, recording_id):
-        return self._recordings[recording_id]
-
-    def rows(self, stream_row, start, stop):
-        values = self._samples[stream_row]
-        if not 0 <= start <= stop <= len(values):
-            raise IndexError(f"rows {start}..{stop} of {len(values)}")
-        return values[start:stop]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemoryPart:
-    """Stands in for `DatasetPart`."""
-
-    name: str
-    folder: MemoryFolder
-    recording_ids: tuple
-    labels: tuple = ()
-    is_pretrain: bool = False
-    subjects: tuple = field(default=())
 
 
 def part_of(recordings, name="toy", labels=("walk", "sit"), is_pretrain=False):
@@ -149,31 +78,3 @@ def toy_parts(seed=0):
         for i in range(3)
     ]
     return part_of(first), part_of(second, "other", labels=("sit", "jump"))
-
-
-def _values(stream):
-    if isinstance(stream, ImuStream):
-        return stream.samples_TC
-    if isinstance(stream, VideoStream):
-        return stream.frame_times_s[:, None]
-    return stream.values_ND
-
-
-def _kind(stream):
-    return {ImuStream: "imu", VideoStream: "video", FeatureStream: "features"}[type(stream)]
-
-
-def _rate(stream):
-    if isinstance(stream, ImuStream):
-        return stream.rate_hz
-    return stream.fps if isinstance(stream, VideoStream) else 1.0 / stream.stride_s
-
-
-def _channels(stream):
-    return json.dumps([asdict(c) for c in getattr(stream, "channels", ())])
-
-
-def _extra(stream):
-    if isinstance(stream, FeatureStream):
-        return json.dumps({"window_s": stream.window_s, "stride_s": stream.stride_s})
-    return json.dumps({"path": str(getattr(stream, "path", ""))})

@@ -29,14 +29,18 @@ def convert(
     Every key is accounted for: loaded, renamed, missing, unexpected or ignored with a reason.
     """
     from otolith.systems._convert import export_official, import_official
+    from otolith.training.checkpoints import load_model_folder, save_model
 
     if (source / "model.json").is_file():
-        written = export_official(source, out)
-        facts({"tensors": written})
+        model, _ = load_model_folder(source)
+        facts({"tensors": export_official(model, out)})
     else:
-        report = import_official(source, out, system)
+        model, report = import_official(source, system)
+        name = type(model).__module__.rsplit(".", 1)[-1]
+        save_model(out, name, model, {"official": source.name})
         facts(
             {
+                "system": name,
                 "loaded": len(report.loaded),
                 "renamed": len(report.renamed),
                 "missing": ", ".join(report.missing) or "none",

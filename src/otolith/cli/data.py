@@ -155,7 +155,7 @@ def export(
     part = load_dataset(name)
     recordings = (part.folder.recording(i) for i in part.recording_ids)
     if format == "tsfm":
-        from otolith.recordings.tsfm_format import write_tsfm
+        from otolith.recordings.tsfm_writer import write_tsfm
 
         write_tsfm(out, recordings, name=part.name)
     elif format == "parquet":

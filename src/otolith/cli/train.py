@@ -35,9 +35,10 @@ def run(
         return
     from otolith import api
     from otolith.reports.training_plots import PlotCallback
+    from otolith.training.callbacks import Callback
     from otolith.training.progress_bar import ProgressBar
 
-    callbacks = [ProgressBar(), PlotCallback()]
+    callbacks: list[Callback] = [ProgressBar(), PlotCallback()]
     if tensorboard:
         from otolith.training.tensorboard import TensorBoard
 

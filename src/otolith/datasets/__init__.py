@@ -5,7 +5,7 @@ A component file holds
 `CARD: Card` (what a reader of tables needs to know),
 `Config` (settings class with at least `root: Path`, the folder of the official release),
 `recordings(config) -> Iterator[Recording]` (in SI units, one subject session each) and
-`splits() -> dict[str, Split]`.
+`splits() -> dict[str, Split]`, the first of which `make_dataset` uses; empty if there is none.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def make_dataset(
         split: Part of the first split of the data set; None = all of it (for pretraining: without
             the test part).
         subjects: Keep only these people; None = all of the part.
-        root: Folder of the official release, to convert it if that was not done yet.
+        root: Folder of the official release; used if `<home>/data/<name>` does not exist yet.
         home: Folder to use instead of `$OTOLITH_HOME`.
         **settings: Further settings of the data set's reader, such as `body_acc=True`.
 

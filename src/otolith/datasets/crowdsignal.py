@@ -14,8 +14,10 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from otolith.core.config import config
 from otolith.core.errors import FileFormatError
@@ -81,8 +83,8 @@ class Config:
     """
 
     root: Path | None = None
-    rate_hz: float = 50.0
-    max_gap_s: float = 1.0
+    rate_hz: Annotated[float, Field(gt=0, le=NATIVE_RATE_HZ)] = 50.0
+    max_gap_s: Annotated[float, Field(gt=0)] = 1.0
 
 
 def recordings(config: Config) -> Iterator[Recording]:
@@ -214,8 +216,10 @@ def _clip(
 def _findings(rate_hz: float) -> tuple[Finding, ...]:
     sort = "The source holds samples in shuffled blocks; they were sorted by time stamp."
     grid = f"Samples were interpolated to {NATIVE_RATE_HZ:g} Hz and resampled to {rate_hz:g} Hz."
+    span = "Samples before and after the span that both devices cover were left out."
     return (
         *unit_findings("m/s^2", "rad/s"),
         Finding(check="time.backward", status="fixed", fact=sort),
         Finding(check="time.grid", status="fixed", fact=grid),
+        Finding(check="time.span", status="fixed", fact=span),
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class Config:
     """
 
     root: Path
-    parts: tuple[str, ...] = ("train", "test")
+    parts: tuple[Literal["train", "test"], ...] = ("train", "test")
     body_acc: bool = False
 
 

@@ -5,6 +5,9 @@ which sensor where) and rows `stamp in ms; number; x; y; z; sensor type; sensor 
 1 deg/s, 2 magnetometer). Stamps are arrival times at the phone, which come in bursts; the
 SensorTags sample at 20 Hz. Where stamps fit a regular 20 Hz clock, samples are kept as they are and
 put on that clock; where samples were lost on the way, they are interpolated and marked suspect.
+Acceleration and angular rate of one packet stand in rows of nearly equal stamps; their numbers
+differ by one (the accelerometer counts from 0, the gyroscope from 1), so they are paired in order
+of arrival, not by number.
 """
 
 # T time
@@ -62,6 +65,7 @@ _SYNONYMS = {
 PLACEMENTS = ("wrist", "chest", "waist", "ankle")
 TAG_RATE_HZ = 20.0
 PHONE_RATE_HZ = 200.0
+PACKET_MS = 10.0  # rows of one packet arrive within this time
 MAX_CLOCK_ERROR_S = 0.5
 MAX_RATE_ERROR = 0.03
 TEST_SUBJECTS = ("2", "4", "9", "16", "18")
@@ -237,10 +241,7 @@ def _read_sensor(rows: np.ndarray, position: str) -> tuple[ImuStream | None, tup
         del by_type["gyro"]
     elif len(by_type["gyro"]) != len(by_type["acc"]):
         counts = {s: len(x) for s, x in by_type.items()}
-        _, keep_acc, keep_gyro = np.intersect1d(
-            by_type["acc"][:, 1], by_type["gyro"][:, 1], return_indices=True
-        )
-        by_type = {"acc": by_type["acc"][keep_acc], "gyro": by_type["gyro"][keep_gyro]}
+        by_type = _pair(by_type)
         fact = f"Sensor rows at the {position} differ in number {counts}; the common ones stay."
         found += (Finding(check="rows.unequal", status="fixed", fact=fact),)
     stamps_s = by_type["acc"][:, 0] / 1000.0
@@ -253,6 +254,17 @@ def _read_sensor(rows: np.ndarray, position: str) -> tuple[ImuStream | None, tup
         offset_s=offset_s, quality=quality,
     )  # fmt: skip
     return stream, (*found, clock)
+
+
+def _pair(by_type: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Rows of both sensors that came in one packet, by arrival time."""
+    acc, gyro = by_type["acc"], by_type["gyro"]
+    late_ms = np.abs(acc[:, 0][:, None] - gyro[:, 0][None, :])
+    nearest = late_ms.argmin(axis=1)
+    together = late_ms[np.arange(len(acc)), nearest] <= PACKET_MS
+    _, first = np.unique(nearest[together], return_index=True)
+    keep = np.flatnonzero(together)[first]
+    return {"acc": acc[keep], "gyro": gyro[nearest[keep]]}
 
 
 def _on_clock(

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv
+from pydantic import Field
 
 from otolith.core.config import config
 from otolith.core.errors import FileFormatError
@@ -95,7 +97,7 @@ class Config:
 
     root: Path
     devices: tuple[Literal["phone", "watch"], ...] = ("phone", "watch")
-    max_gap_s: float = 1.0
+    max_gap_s: Annotated[float, Field(gt=0)] = 1.0
 
 
 def recordings(config: Config) -> Iterator[Recording]:
@@ -169,16 +171,31 @@ def _join(
         notes += more
         sensors["gyro"] = (gyro_s, gyro_T3)
     if shared:
+        notes += _lost(pieces, shared)
         pieces = shared
     else:
         sensors.pop("gyro", None)
         fact = "The gyroscope has no samples at the time of the accelerometer; it was left out."
         notes += (Finding(check="gyro.missing", status="warning", fact=fact),)
     name = f"{subject}_{code}_{device}"
+    if not pieces:
+        warnings.warn(f"{name} has no two samples within {max_gap_s:g} s; left out.", stacklevel=2)
+    if len(pieces) > 1:
+        fact = f"Holes longer than {max_gap_s:g} s split the recording into {len(pieces)}."
+        notes += (Finding(check="time.gap", status="fixed", fact=fact),)
     for number, piece in enumerate(pieces, start=1):
         piece_name = name if len(pieces) == 1 else f"{name}_{number}"
         attributes = {"device": device, "code": code, "source_recording": name}
         yield _piece(piece_name, subject, sensors, piece, attributes, notes)
+
+
+def _lost(pieces: list[Span], shared: list[Span]) -> tuple[Finding, ...]:
+    """Say how much acceleration has no angular rate beside it and was left out."""
+    lost_s = sum(b - a for a, b in pieces) - sum(b - a for a, b in shared)
+    if lost_s < 1.0:
+        return ()
+    fact = f"{lost_s:.1f} s of acceleration have no angular rate beside them; they were left out."
+    return (Finding(check="gyro.shorter", status="warning", fact=fact),)
 
 
 def _piece(

@@ -21,23 +21,24 @@ class Dropout(nn.Module):
 
     Args:
         share: Share of elements to drop, 0 <= share < 1.
+        in_place: Whether the result overwrites the input on a CPU. The input must then be the fresh
+            result of an operation whose gradient does not need it (a linear layer, GELU);
+            autograd refuses others.
     """
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, *, in_place: bool = True) -> None:
         super().__init__()
         self.share = share
+        self.in_place = in_place
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` with elements dropped in training mode, `x` itself in evaluation mode.
-
-        On a CPU the result overwrites `x`, which must therefore be the fresh result of an operation
-        whose gradient does not need it (a linear layer, GELU); autograd refuses others.
-        """
+        """Return `x` with elements dropped in training mode, `x` itself in evaluation mode."""
         if not self._is_active:
             return x
         if not _is_fast(x):
             return F.dropout(x, self.share, training=True)
-        return x.mul_(_keep_scale(x, self.share))
+        keep = _keep_scale(x, self.share)
+        return x.mul_(keep) if self.in_place else x * keep
 
     def add(self, base: Tensor, x: Tensor) -> Tensor:
         """Return `base` + dropped `x`, in one pass where that is possible."""

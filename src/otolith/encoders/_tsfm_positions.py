@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from otolith.core.errors import DataError
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelTexts:
@@ -70,6 +72,7 @@ class ChannelPosition(nn.Module):
 
     def __init__(self, text_width: int, width: int) -> None:
         super().__init__()
+        self.text_width = text_width
         self.scale = nn.Parameter(torch.tensor(0.1))
         self.padding_D = nn.Parameter(torch.randn(width) / math.sqrt(width))
         self.input = None
@@ -83,7 +86,17 @@ class ChannelPosition(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def encode(self, embeddings_UE: Tensor) -> Tensor:
-        """Return one vector per text and a last one for padded channels, [U + 1, D]."""
+        """Return one vector per text and a last one for padded channels, [U + 1, D].
+
+        Raises:
+            DataError: The embeddings have another width than the settings say.
+        """
+        if embeddings_UE.shape[1] != self.text_width:
+            raise DataError(
+                f"Channel texts have width {embeddings_UE.shape[1]}, "
+                f"the encoder expects {self.text_width}.",
+                "Choose another text encoder, or set channel_text_width.",
+            )
         known = embeddings_UE.to(self.padding_D)
         known = known if self.input is None else self.input(known)
         vectors = torch.cat([known, self.padding_D.to(known.dtype).unsqueeze(0)])

@@ -80,7 +80,7 @@ class Head(nn.Module):
         vectors = [output(read_LKQD[:, k]) for k, output in enumerate(self.outputs)]
         label_LKD = torch.stack(vectors, 1)
         label = label_LKD[:, 0] if self.config.num_prototypes == 1 else label_LKD
-        return F.normalize(label, dim=-1) if normalize else label
+        return F.normalize(label.float(), dim=-1) if normalize else label
 
 
 def mean_pool(tokens_LTD: Tensor, mask_LT: Tensor, *, normalize: bool = True) -> Tensor:

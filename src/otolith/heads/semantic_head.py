@@ -130,7 +130,7 @@ class Head(nn.Module):
     def project(self, fused: Tensor, *, normalize: bool = True) -> Tensor:
         """Project vectors [..., F] to embeddings [..., E] of unit length."""
         vector = self.projection(fused)
-        return F.normalize(vector, dim=-1) if normalize else vector
+        return F.normalize(vector.float(), dim=-1) if normalize else vector
 
     def forward(
         self,

@@ -87,18 +87,23 @@ def mean_reciprocal_rank(
     return float(np.where(ranked_BL.any(1), 1.0 / first_B, 0.0).mean())
 
 
-def majority_vote(similarity_BPL: np.ndarray, mask_BP: np.ndarray) -> np.ndarray:
-    """Let the patches of a window vote for their nearest label.
+def vote_counts(similarity_BPL: np.ndarray, mask_BP: np.ndarray) -> np.ndarray:
+    """Count how many real patches of a window are nearest to each label, int64 [B, L].
 
     Args:
         similarity_BPL: Similarity of each patch with each label.
         mask_BP: bool, True = real patch.
+    """
+    choice_BP = np.asarray(similarity_BPL).argmax(-1)
+    votes_BPL = np.eye(similarity_BPL.shape[-1], dtype=np.int64)[choice_BP]
+    return (votes_BPL * np.asarray(mask_BP, bool)[..., None]).sum(1)
+
+
+def majority_vote(similarity_BPL: np.ndarray, mask_BP: np.ndarray) -> np.ndarray:
+    """Let the patches of a window vote for their nearest label; see `vote_counts`.
 
     Returns:
         Winning label per window, int64 [B]; the lowest number wins a tie, -1 without a real patch.
     """
-    choice_BP = np.asarray(similarity_BPL).argmax(-1)
-    mask_BP = np.asarray(mask_BP, bool)
-    votes_BPL = np.eye(similarity_BPL.shape[-1], dtype=np.int64)[choice_BP] * mask_BP[..., None]
-    votes_BL = votes_BPL.sum(1)
-    return np.where(mask_BP.any(1), votes_BL.argmax(1), -1)
+    votes_BL = vote_counts(similarity_BPL, mask_BP)
+    return np.where(votes_BL.any(1), votes_BL.argmax(1), -1)

@@ -109,4 +109,4 @@ def normalised_target(patches_BPNC: Tensor) -> Tensor:
         patches_BPNC: Patches; the deviation is at least 1e-6, so a constant becomes zeros.
     """
     centred = patches_BPNC - patches_BPNC.mean(2, keepdim=True)
-    return centred / centred.square().mean(2, keepdim=True).sqrt().clamp(min=1e-6)
+    return centred / centred.square().mean(2, keepdim=True).clamp(min=1e-12).sqrt()

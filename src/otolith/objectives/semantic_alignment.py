@@ -171,8 +171,9 @@ class Objective(nn.Module):
                 # One winning pair of prototypes: `amax` would share the gradient among ties.
                 pairs = torch.einsum("nkd,mld->nmkl", text, text)
                 similar = pairs.flatten(2).max(-1).values
-            std = similar.std().clamp(min=self.config.similarity_std_floor)
-            standard = (similar - similar.mean()) / std
+            std = similar.std(correction=min(1, similar.numel() - 1))
+            floor = self.config.similarity_std_floor
+            standard = (similar - similar.mean()) / std.clamp(min=floor)
             return (standard / self.config.soft_target_temperature).softmax(-1)
 
 

@@ -58,12 +58,13 @@ def read_recordings(path: str | Path, options: ReadOptions = _DEFAULTS) -> list[
     """
     path = Path(path)
     files, found = list_tables(path, options)
+    root = path if path.is_dir() else path.parent
     recordings: list[Recording] = []
     for file in files:
-        recordings += _read_file(file, options, found)
+        recordings += _read_file(file, root, options, found)
     names = [r.id for r in recordings]
     if len(set(names)) < len(names) and len(files) > 1:
-        recordings = _rename(recordings, path)
+        recordings = _rename(recordings)
         names = [r.id for r in recordings]
     if len(set(names)) < len(names):
         twice = sorted({n for n in names if names.count(n) > 1})
@@ -135,12 +136,11 @@ def _summary(file: str, group: list[Recording]) -> FileSummary:
     )
 
 
-def _rename(recordings: list[Recording], root: Path) -> list[Recording]:
+def _rename(recordings: list[Recording]) -> list[Recording]:
     """Ids that several files share get their file in front."""
-    base = root if root.is_dir() else root.parent
     renamed = []
     for recording in recordings:
-        file = Path(recording.attributes["path"]).relative_to(base).with_suffix("").as_posix()
+        file = Path(recording.attributes["file"]).with_suffix("").as_posix()
         stem = file.replace("/", "_")
         own = recording.id == Path(file).name
         found = Finding(
@@ -158,7 +158,9 @@ def _rename(recordings: list[Recording], root: Path) -> list[Recording]:
     return renamed
 
 
-def _read_file(path: Path, options: ReadOptions, found: tuple[Finding, ...]) -> list[Recording]:
+def _read_file(
+    path: Path, root: Path, options: ReadOptions, found: tuple[Finding, ...]
+) -> list[Recording]:
     """All recordings of one file."""
     notes = Notes(path)
     table = read_table(path, options, notes)
@@ -166,7 +168,8 @@ def _read_file(path: Path, options: ReadOptions, found: tuple[Finding, ...]) -> 
     tracks, sessions = build_tracks(table, options, notes)
     decided = _understand(table, tracks, sessions, options, notes)
     marked = _annotate(table, tracks, options, notes)
-    recordings = _assemble(tracks, decided, sessions, marked, path, options, notes)
+    file = path.relative_to(root).as_posix()
+    recordings = _assemble(tracks, decided, sessions, marked, file, options, notes)
     return [replace(r, findings=(*found, *notes.of(r.id))) for r in recordings]
 
 
@@ -245,7 +248,7 @@ def _assemble(
     decided: list[units.Units],
     sessions: dict[str, Session],
     marked: dict[str, list[Annotation]],
-    path: Path,
+    file: str,
     options: ReadOptions,
     notes: Notes,
 ) -> list[Recording]:
@@ -261,7 +264,7 @@ def _assemble(
             t.stream: _stream(t, u, g, zero, sessions[name], options, notes) for t, u, g in parts
         }
         attributes = dict(sessions[name].attributes)
-        attributes |= {"file": path.name, "path": str(path)}
+        attributes["file"] = file
         attributes |= {"source_unit_acc": parts[0][1].acc, "source_unit_gyro": parts[0][1].gyro}
         if zero:
             attributes["start_time_s"] = f"{zero:.6f}"

@@ -144,7 +144,7 @@ def normalise_patches(patches_PNC: Tensor, method: Normalisation = "zscore") -> 
         return Normalised((patches_PNC - offset.unsqueeze(-2)) / scale.unsqueeze(-2), offset, scale)
     offset = patches_PNC.mean(-2)
     centred = patches_PNC - offset.unsqueeze(-2)
-    scale = centred.square().mean(-2).sqrt().clamp(min=_FLOOR)
+    scale = centred.square().mean(-2).clamp(min=_FLOOR**2).sqrt()  # finite gradient at 0
     return Normalised(centred / scale.unsqueeze(-2), offset, scale)
 
 

@@ -45,10 +45,13 @@ class System(nn.Module, ABC):
         config: The settings it was built from; saved with the weights.
         has_text: Whether `embed_texts` works, that is, whether labels can be given as words.
         trainable: Whether it has a loss; a fixed feature extractor has none.
+        official_has_sections: Whether official keys carry the section of the checkpoint file
+            (`model_state_dict.`, ...), because weights of several sections belong together.
     """
 
     has_text: ClassVar[bool] = False
     trainable: ClassVar[bool] = True
+    official_has_sections: ClassVar[bool] = False
     config: Any
 
     @abstractmethod
@@ -64,11 +67,20 @@ class System(nn.Module, ABC):
         raise NotImplementedError
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`."""
+        """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`.
+
+        Groups with the same `clip` (a name, default "") are clipped together to the norm of the
+        run's settings, apart from the others.
+        """
         return [{"name": "all", "params": [p for p in self.parameters() if p.requires_grad]}]
 
     def after_step(self, batch: Batch) -> None:
-        """Update state that follows an optimizer step (queues, momentum copies)."""
+        """Update state that follows an optimizer step (queues, momentum copies).
+
+        Called without gradient, once per optimizer step, with the last batch of the step. The
+        state lies in buffers or parameters, so that it is saved; when several processes train it
+        may change only by what all of them share (gather the rows first).
+        """
 
     @classmethod
     def from_official(

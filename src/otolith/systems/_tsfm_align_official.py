@@ -162,8 +162,9 @@ def _complete_queue(state: dict[str, Tensor]) -> None:
         return
     held = int((rows.norm(dim=-1) > 0).sum())
     is_full = held == len(rows)
-    state.setdefault(f"{QUEUE}ptr", torch.tensor(0 if is_full else held))
-    state.setdefault(f"{QUEUE}is_full", torch.tensor(is_full))
+    position = state.get(f"{QUEUE}ptr", torch.tensor(0 if is_full else held))
+    full = state.get(f"{QUEUE}is_full", torch.tensor(is_full))
+    state[f"{QUEUE}ptr"], state[f"{QUEUE}is_full"] = position.reshape(()), full.reshape(())
 
 
 def system_config(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> Config:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -120,7 +120,7 @@ def encoder_config(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> 
     return config
 
 
-def tokenizer_of(state: Mapping[str, Tensor]) -> str:
+def tokenizer_of(state: Mapping[str, Tensor]) -> Literal["cnn", "spectral_temporal"]:
     """Return which tokenizer official encoder weights belong to.
 
     Raises:

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from otolith.core.errors import CheckpointError, ConfigError, DataError
 from otolith.datasets import DATASETS
@@ -69,6 +70,7 @@ class System(BaseSystem):
     """
 
     has_text: ClassVar[bool] = True
+    official_has_sections = True
     config: Config
 
     def __init__(self, config: Config) -> None:
@@ -121,6 +123,7 @@ class System(BaseSystem):
             total=out.total,
             parts=out.parts,
             per_sample_B=_per_sample(out.per_sample_B, start, pairs.sample_N, len(batch)),
+            is_global=True,
         )
 
     def pairs(self, batch: Batch) -> Pairs:
@@ -177,11 +180,20 @@ class System(BaseSystem):
         return embeddings.float(), patches.mask_BP
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return unit vectors of label texts: [L, D], or [L, K, D] with K > 1 prototypes."""
+        """Return one unit vector per label text [L, D].
+
+        With several prototypes per label it is their mean direction; `prototypes` and
+        `similarity` compare exactly.
+        """
+        labels = self.prototypes(texts)
+        return labels if labels.ndim == 2 else F.normalize(labels.mean(1), dim=-1)
+
+    def prototypes(self, texts: Sequence[str]) -> Tensor:
+        """Return the unit vectors of label texts: [L, D], or [L, K, D] with K > 1 prototypes."""
         return self.label_bank(*self._tokens(texts)).float()
 
     def similarity(self, features_BD: Tensor, labels: Tensor) -> Tensor:
-        """Return cosines [B, L] of `embed` and `embed_texts`, the best prototype of each label."""
+        """Return cosines [B, L] of `embed` and `prototypes`, the best prototype of each label."""
         return label_bank.similarity(features_BD, labels)
 
     def embed_patched(

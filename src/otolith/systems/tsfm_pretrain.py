@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from otolith.core.config import component, config, select
-from otolith.core.errors import CheckpointError, DataError
+from otolith.core.errors import CheckpointError
 from otolith.encoders import ENCODERS, imu_tsfm
 from otolith.encoders._imu_patches import Patches
 from otolith.encoders._tsfm_positions import ChannelTexts, sinusoid
@@ -45,6 +45,7 @@ from otolith.systems._tsfm_official import (
     flat_settings,
 )
 from otolith.windows.batch import Batch
+from otolith.windows.channel_texts import describe_channels as describe
 from otolith.windows.transforms import PRESETS as VIEWS
 from otolith.windows.transforms import Augment, Augmenter
 
@@ -74,6 +75,9 @@ class Config:
         is_target_normalised: Whether reconstruction targets are normalised per patch and channel.
         is_balanced: Whether each loss is divided by its running mean.
         balance_decay: Share of the old running mean that is kept per step.
+        pooling: What `embed` gives: `mean` over all real tokens [D], for any channels;
+            `per_channel`, the mean over time of every channel, joined [C * D], for data whose
+            windows have the same channels in the same order.
         upstream_quirks: Behaviour of the authors' code that is kept only on request:
             `padding_is_data` cuts and trains on padding as if it were signal;
             `dropped_channels_without_loss` leaves hidden channels out of the reconstruction.
@@ -93,6 +97,7 @@ class Config:
     is_target_normalised: bool = True
     is_balanced: bool = True
     balance_decay: float = 0.99
+    pooling: Literal["mean", "per_channel"] = "mean"
     upstream_quirks: tuple[Quirk, ...] = ()
 
 
@@ -134,10 +139,18 @@ class System(BaseSystem):
             self.encoder.channel_position.requires_grad_(False)
 
     def embed(self, batch: Batch) -> Tensor:
-        """Return the mean of the real tokens [B, D], float32; call it in evaluation mode."""
+        """Return one vector per sample, float32, pooled as the settings say.
+
+        Call it in evaluation mode.
+        """
         patches = self._prepare(batch)
         features = self.encoder.encode(patches, texts=self.describe_channels(batch))
-        return self.encoder.tokens(features, patches).pooled_BD.float()
+        if self.config.pooling == "mean":
+            return self.encoder.tokens(features, patches).pooled_BD.float()
+        real_BP11 = patches.mask_BP[:, :, None, None].to(features.dtype)
+        mean_BCD = (features * real_BP11).sum(1) / real_BP11.sum(1).clamp(min=1.0)
+        real_BC1 = patches.channel_mask_BC.unsqueeze(-1).to(features.dtype)
+        return (mean_BCD * real_BC1).flatten(1).float()
 
     def loss(self, batch: Batch) -> LossOutput:
         """Return the loss; patch durations, masks and view 2 are drawn from `batch.keys_B`.
@@ -185,14 +198,11 @@ class System(BaseSystem):
             "reconstruction": self.config.reconstruction_weight,
             "contrast": self.config.contrast_weight,
         }
-        per_sample_B = sum(
-            weights[name] * part.per_sample_B
-            for name, part in (("reconstruction", reconstruction), ("contrast", contrast))
-        )
         return LossOutput(
             total=self.balance(losses, weights),
             parts=reconstruction.parts | contrast.parts,
-            per_sample_B=per_sample_B,
+            per_sample_B=_weighted(reconstruction, contrast, weights),
+            is_global=True,
         )
 
     def encode_views(
@@ -222,21 +232,10 @@ class System(BaseSystem):
         if self.channel_text is None:
             return None
         stream = batch.streams[self.config.encoder.stream]
-        if len(stream.channels) != len(batch):
-            raise DataError(
-                f'The stream "{self.config.encoder.stream}" does not say what its channels are.',
-                "Give its channels, or set channel_text to null.",
-            )
-        rows: dict[str, int] = {}
-        width = stream.values.shape[2]
-        index = [
-            [rows.setdefault(c.description or c.name, len(rows)) for c in own]
-            + [-1] * (width - len(own))
-            for own in stream.channels
-        ]
+        described = describe(stream, [], add_rate=False)
         return ChannelTexts(
-            embeddings_UE=self.channel_text.sentences(list(rows)).detach(),
-            index_BC=torch.tensor(index, device=stream.values.device),
+            embeddings_UE=self.channel_text.sentences(described.texts[1:]).detach(),
+            index_BC=described.index_BC - 1,
         )
 
     @classmethod
@@ -322,6 +321,18 @@ class System(BaseSystem):
         ).to("cpu")
         view = Augmenter(self.config.view)(dataclasses.replace(batch, streams={name: joined}))
         return view.streams[name].values.to(values).view(values.shape)
+
+
+def _weighted(
+    reconstruction: LossOutput, contrast: LossOutput, weights: Mapping[str, float]
+) -> Tensor | None:
+    """Weighted sum of the losses of every sample, [B]."""
+    if reconstruction.per_sample_B is None or contrast.per_sample_B is None:
+        return None
+    return (
+        weights["reconstruction"] * reconstruction.per_sample_B
+        + weights["contrast"] * contrast.per_sample_B
+    )
 
 
 def _config_from_official(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -18,7 +18,10 @@ from otolith.core.home import home
 from otolith.core.progress import progress
 from otolith.core.registry import Registry
 from otolith.recordings.recording import Recording
+from otolith.signals.statistics import Frame
 from otolith.systems import System
+from otolith.systems.classifier import System as Classifier
+from otolith.tasks._people import EVERYONE
 from otolith.windows.batch import Batch
 from otolith.windows.dataset import WindowDataset
 from otolith.windows.memory import memory_part
@@ -28,6 +31,13 @@ if TYPE_CHECKING:
     from otolith.tasks.label import Labelling
 
 _SYSTEMS = Registry("otolith.systems", "system")
+_STATISTICS = "statistics"
+_TSFM_DATA = (
+    "uci_har", "hhar", "mhealth", "pamap2", "wisdm2019", "unimib_shar", "dsads", "hapt", "kuhar",
+    "recgym",
+)  # fmt: skip
+OFFICIAL_TRAINING_DATA = {"tsfm_pretrain": _TSFM_DATA, "tsfm_align": _TSFM_DATA}
+"""System -> data sets that the published weights of its authors were trained on."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +50,19 @@ class Model:
         provenance: Where the weights come from, as saved with them: recipe, seed, data sets with
             people, and the same of the weights they started from.
         path: Folder it was loaded from; None for a model without weights.
+        system_name: Registered name of the system.
     """
 
     name: str
     system: System
     provenance: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
+    system_name: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names that the model itself can tell apart; empty if it is no classifier."""
+        return tuple(self.system.config.labels) if isinstance(self.system, Classifier) else ()
 
     @property
     def has_text(self) -> bool:
@@ -65,12 +82,12 @@ class Model:
         spec = WindowSpec(window_s=window_s, stride_s=stride_s, separate=True, label_rule="none")
         return self.embed_windows(WindowDataset([memory_part([recording])], spec))
 
-    def label(self, recording: Recording, labels: Sequence[str], **settings: Any) -> Labelling:
+    def label(self, recording: Recording, labels: Sequence[str] = (), **settings: Any) -> Labelling:
         """Name the activities of a recording; see `otolith.tasks.label.label_recording`.
 
         Args:
             recording: A recording with a motion stream.
-            labels: Words to choose from.
+            labels: Words to choose from; a classifier knows its own.
             **settings: Fields of `otolith.tasks.label.Config`.
         """
         from otolith.tasks.label import Config, label_recording
@@ -105,19 +122,26 @@ class Model:
             return self.system.embed(batch).float().cpu().numpy()
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Embed label words as float32 [L, D], comparable with `embed` by cosine.
+        """Embed label words, comparable with `embed` by cosine.
+
+        Returns:
+            float32 [L, D], or [L, P, D] with P prototypes per word.
 
         Raises:
             CheckpointError: The model was not aligned with text.
         """
+        self.require_text()
+        self.system.eval()
+        with torch.inference_mode():
+            return self.system.embed_texts(texts).float().cpu().numpy()
+
+    def require_text(self) -> None:
+        """Raise a `CheckpointError` if the model was not aligned with text."""
         if not self.has_text:
             raise CheckpointError(
                 f'The model "{self.name}" was not trained with text, so it cannot use labels as words.',
                 "Use few_shot or probe, or a text-aligned model.",
             )
-        self.system.eval()
-        with torch.inference_mode():
-            return self.system.embed_texts(texts).float().cpu().numpy()
 
 
 def load_model(name_or_path: str | Path) -> Model:
@@ -126,7 +150,8 @@ def load_model(name_or_path: str | Path) -> Model:
     Args:
         name_or_path: A run folder (its best checkpoint is taken), a checkpoint or model folder,
             the name of a folder below `$OTOLITH_HOME/models`, or the name of a system that
-            needs no weights, such as `statistics`.
+            needs no weights: `statistics`, or `statistics:device`, `statistics:gravity` and
+            `statistics:both` for the axes it describes.
 
     Returns:
         The model in evaluation mode.
@@ -139,26 +164,64 @@ def load_model(name_or_path: str | Path) -> Model:
     text = str(name_or_path)
     folder = _model_folder(Path(text).expanduser())
     if folder is not None:
-        system, info = load_model_folder(folder)
-        system.eval()
-        name = Path(text).resolve().name if folder == Path(text) else _run_name(Path(text))
-        return Model(name, system, info.get("provenance", {}), folder)
-    if text in _SYSTEMS.names():
-        chosen = select(_SYSTEMS, text)
+        system, card = load_model_folder(folder)
+        system_name = str(card["system"]["name"])
+        return Model(
+            _short_name(Path(text), folder),
+            system.eval(),
+            _with_official_data(card.get("provenance", {}), system_name),
+            folder,
+            system_name,
+        )
+    name, colon, frame = text.partition(":")
+    if name in _SYSTEMS.names() and not (colon and name != _STATISTICS):
+        chosen = select(_SYSTEMS, name)
         if not chosen.module.System.trainable:
-            return Model(text, chosen.module.System(chosen.config).eval())
+            return _untrained(name, frame, text)
         raise CheckpointError(
-            f'"{text}" is a system that needs training first.',
-            f"Run `otolith train` with a recipe of {text} and give its run folder.",
+            f'"{name}" is a system that needs training first.',
+            f"Run `otolith train` with a recipe of {name} and give its run folder.",
+        )
+    if Path(text).expanduser().is_dir():
+        raise CheckpointError(
+            f"{text} holds no model.json, so it is no model.",
+            "Give a run folder with checkpoints, or a model folder.",
         )
     raise CheckpointError(f'There is no model "{text}".', suggest(text, model_names()))
+
+
+def _untrained(name: str, frame: str, text: str) -> Model:
+    """A system without weights; `frame` chooses the axes of the statistics."""
+    settings: dict[str, Any] = {"name": name}
+    if frame:
+        if frame not in get_args(Frame):
+            raise CheckpointError(
+                f'There is no model "{text}".',
+                suggest(text, [f"{name}:{frame}" for frame in get_args(Frame)]),
+            )
+        settings["encoder"] = {"name": "imu_statistics", "frame": frame}
+    chosen = select(_SYSTEMS, settings)
+    return Model(text, chosen.module.System(chosen.config).eval(), system_name=name)
+
+
+def _with_official_data(provenance: dict[str, Any], system_name: str) -> dict[str, Any]:
+    """Add what the authors of converted weights trained on, so that the leak guard sees it."""
+    known = OFFICIAL_TRAINING_DATA.get(system_name)
+    if "official" not in provenance or "data" in provenance or known is None:
+        return provenance
+    datasets = {name: {"train_subjects": [EVERYONE]} for name in known}
+    return {
+        **provenance,
+        "is_pretrain": system_name == "tsfm_pretrain",
+        "data": {"datasets": datasets},
+    }
 
 
 def model_names() -> list[str]:
     """Names that `load_model` understands besides paths."""
     stored = home() / "models"
     names = [p.name for p in stored.iterdir() if p.is_dir()] if stored.is_dir() else []
-    return sorted({*names, "statistics"})
+    return sorted({*names, _STATISTICS})
 
 
 def _model_folder(path: Path) -> Path | None:
@@ -170,7 +233,9 @@ def _model_folder(path: Path) -> Path | None:
     return None
 
 
-def _run_name(path: Path) -> str:
-    """`recipe/time` of a run folder, or the folder's name."""
-    parts = path.resolve().parts
-    return "/".join(parts[-2:]) if (path / "config.yaml").is_file() else parts[-1]
+def _short_name(given: Path, folder: Path) -> str:
+    """`recipe/time` of a run folder, or the name of the folder that was given."""
+    path = given.expanduser().resolve() if given.expanduser().exists() else folder
+    if (path / "config.yaml").is_file():
+        return "/".join(path.parts[-2:])
+    return path.name

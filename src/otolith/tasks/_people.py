@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from otolith.core.errors import LeakageError
-from otolith.core.randomness import rng
+from otolith.core.errors import DataError, LeakageError
 from otolith.core.registry import Registry
+from otolith.windows.splits import group_folds
 
+EVERYONE = "*"
 _DATASETS = Registry("otolith.datasets", "data set")
 
 
@@ -30,24 +31,44 @@ class Fold:
     test: np.ndarray
 
 
-def seen_people(provenance: dict[str, Any], dataset: str) -> set[str]:
-    """Return the subjects of `dataset` that the weights were trained on (labelled or not).
+def seen_people(
+    provenance: Mapping[str, Any], dataset: str, relatives: Iterable[str] = ()
+) -> set[str]:
+    """Return the subjects of `dataset` that the weights were trained on, labelled or not.
 
     Weights that started from other weights inherit what those have seen. Data sets that
     recorded the same people (see their cards) count as the same source; then all subjects are
     taken as seen, because numbering may differ. `*` stands for everyone.
+
+    Args:
+        provenance: As saved with the weights.
+        dataset: Name of the data set.
+        relatives: Further data sets with the same people, such as those its own card names.
     """
     seen: set[str] = set()
-    relatives = _same_people(dataset)
+    same = {*_same_people(dataset), *relatives}
     for name, people in _trained_on(provenance):
         if name == dataset:
-            seen |= people - {""} or {"*"}
-        elif name in relatives:
-            seen.add("*")
+            # A recording of an unknown person may show anyone.
+            seen |= {EVERYONE} if "" in people or not people else people
+        elif name in same:
+            seen.add(EVERYONE)
     return seen
 
 
-def _trained_on(provenance: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
+def training_datasets(provenance: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of all data sets that the weights and their ancestors were trained on."""
+    return tuple(dict.fromkeys(name for name, _ in _trained_on(provenance)))
+
+
+def used_labels(provenance: Mapping[str, Any]) -> bool:
+    """Return whether the weights, or those they started from, were trained with labels."""
+    ancestors = provenance.get("init_provenance") or {}
+    own = bool(provenance.get("data")) and not provenance.get("is_pretrain", False)
+    return own or (bool(ancestors) and used_labels(ancestors))
+
+
+def _trained_on(provenance: Mapping[str, Any]) -> Iterator[tuple[str, set[str]]]:
     """Data sets with their people, of a model and of all models it started from."""
     for name, parts in provenance.get("data", {}).get("datasets", {}).items():
         yield name, {*parts.get("train_subjects", []), *parts.get("validation_subjects", [])}
@@ -55,18 +76,29 @@ def _trained_on(provenance: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
         yield from _trained_on(provenance["init_provenance"])
 
 
-def refuse_if_seen(provenance: dict[str, Any], dataset: str, subjects: Iterable[str]) -> None:
+def refuse_if_seen(
+    provenance: Mapping[str, Any],
+    dataset: str,
+    subjects: Iterable[str],
+    relatives: Iterable[str] = (),
+) -> None:
     """Let only a model pass that never saw this data set: the meaning of zero-shot.
+
+    Args:
+        provenance: As saved with the weights.
+        dataset: Name of the data set.
+        subjects: Its people.
+        relatives: Further data sets with the same people.
 
     Raises:
         LeakageError: The data set, or one of the same people, was trained on.
     """
-    seen = seen_people(provenance, dataset)
+    seen = seen_people(provenance, dataset, relatives)
     if not seen:
         return
     who = (
         "all its people"
-        if "*" in seen
+        if EVERYONE in seen
         else f"{len(seen & set(subjects)) or len(seen)} of its people"
     )
     raise LeakageError(
@@ -76,23 +108,29 @@ def refuse_if_seen(provenance: dict[str, Any], dataset: str, subjects: Iterable[
 
 
 def subject_folds(
-    subjects_N: np.ndarray, *, num_folds: int, seed: int, never_test: Iterable[str] = ()
+    subjects_N: np.ndarray,
+    *,
+    num_folds: int,
+    seed: int,
+    labels_N: np.ndarray | None = None,
+    never_test: Iterable[str] = (),
 ) -> list[Fold]:
     """Divide windows into folds by person; every allowed person is tested exactly once.
 
     Args:
         subjects_N: Person of each window.
         num_folds: Number of folds; fewer if there are fewer people.
-        seed: Seed of the order of people.
+        seed: Decides between equally good divisions.
+        labels_N: Class of each window, to spread the classes over the folds; None = do not.
         never_test: People that must stay out of the test parts; they may be learned from.
 
     Raises:
         LeakageError: Nobody is left to test on, or there is one person only.
     """
     banned = set(never_test)
-    people = np.array(sorted(set(subjects_N.tolist())))
-    allowed = people if not banned else np.array([p for p in people if p not in banned])
-    if "*" in banned or not len(allowed):
+    people = set(np.unique(subjects_N.astype(str)).tolist())
+    allowed = sorted(people - banned)
+    if EVERYONE in banned or not allowed:
         raise LeakageError(
             "Every person of this data set was part of the training of this model.",
             "Test on another data set, or train with people held out.",
@@ -102,18 +140,50 @@ def subject_folds(
             "This data set has one person only, so train and test cannot be different people.",
             "Add recordings of other people.",
         )
-    order = rng(seed, 0, "folds").permutation(allowed)
-    groups = np.array_split(order, min(num_folds, len(order)))
+    may_test = np.flatnonzero(np.isin(subjects_N.astype(str), allowed))
+    tests = [np.ones(len(may_test), dtype=bool)]
+    if min(num_folds, len(allowed)) > 1:
+        classes = np.zeros(len(may_test), np.int64) if labels_N is None else labels_N[may_test]
+        tests = group_folds(
+            subjects_N[may_test].astype(str), classes, min(num_folds, len(allowed)), seed=seed
+        )
     folds = []
-    for group in groups:
-        test = np.isin(subjects_N, group)
+    for mask in tests:
+        test = np.zeros(len(subjects_N), dtype=bool)
+        test[may_test[mask]] = True
         folds.append(Fold(np.flatnonzero(~test), np.flatnonzero(test)))
     return folds
 
 
-def fixed_fold(subjects_N: np.ndarray, test_subjects: Iterable[str]) -> list[Fold]:
-    """Return the one fold whose test people are given (an official split)."""
-    test = np.isin(subjects_N, list(test_subjects))
+def fixed_fold(
+    subjects_N: np.ndarray, test_subjects: Iterable[str], never_test: Iterable[str] = ()
+) -> list[Fold]:
+    """Return the one fold whose test people are given (a split of the data set).
+
+    Args:
+        subjects_N: Person of each window.
+        test_subjects: People to test on.
+        never_test: People that the model was trained on.
+
+    Raises:
+        LeakageError: A test person was part of the training of the model.
+        DataError: The windows show no test person, or nobody else.
+    """
+    wanted = {str(s) for s in test_subjects}
+    banned = set(never_test)
+    if leaked := wanted & banned or (wanted if EVERYONE in banned else set()):
+        raise LeakageError(
+            f"{len(leaked)} of the {len(wanted)} test people of this split were part of the "
+            f"training of this model ({', '.join(sorted(leaked)[:5])}).",
+            "Use a number of folds, or a model that was trained without them.",
+        )
+    test = np.isin(subjects_N.astype(str), sorted(wanted))
+    if test.all() or not test.any():
+        raise DataError(
+            f"The split leaves {int((~test).sum())} windows to learn from and {int(test.sum())} "
+            "to test on.",
+            "Load all people of the data set, or use a number of folds.",
+        )
     return [Fold(np.flatnonzero(~test), np.flatnonzero(test))]
 
 

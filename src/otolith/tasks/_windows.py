@@ -1,20 +1,39 @@
 """Evaluation windows: cut once, embedded once, shared by every task."""
 
-# N windows, D width
+# N windows, K classes
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from otolith.core.config import config
-from otolith.core.errors import DataError
-from otolith.datasets import DatasetPart
+from otolith.core.errors import DataError, suggest
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._model import Model
-from otolith.tasks._people import Fold, fixed_fold, seen_people, subject_folds
+from otolith.tasks._people import (
+    Fold,
+    fixed_fold,
+    seen_people,
+    subject_folds,
+    training_datasets,
+    used_labels,
+)
 from otolith.windows.dataset import WindowDataset
 from otolith.windows.table import WindowSpec
+
+Folds = Annotated[int, Field(ge=2)] | Literal["official"]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
+Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+UNKNOWN_ORIGIN = (
+    "The weights of {model} do not say what they were trained on, so nobody can check whether "
+    "these people were among it."
+)
 
 
 @config
@@ -29,9 +48,9 @@ class EvaluationWindows:
         labels: Class names to keep, in this order; empty = all of the data set that occur.
     """
 
-    window_s: float = 5.0
-    stride_s: float | None = None
-    min_label_share: float = 0.6
+    window_s: Seconds = 5.0
+    stride_s: Seconds | None = None
+    min_label_share: Share = 0.6
     streams: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
 
@@ -60,9 +79,24 @@ def labelled_windows(part: DatasetPart, settings: EvaluationWindows) -> Labelled
         part: Data set with labels.
         settings: How to cut.
 
+    Returns:
+        Windows of the classes that occur, in the order that was asked for.
+
     Raises:
-        DataError: No window carries a wanted label, or only one class occurs.
+        DataError: A wanted label does not exist or labels no window, fewer than two classes
+            occur, or a person is unknown.
     """
+    names = settings.labels or part.labels
+    if unknown := [name for name in settings.labels if name not in part.labels]:
+        raise DataError(
+            f'"{part.name}" has no label "{unknown[0]}".',
+            suggest(unknown[0], part.labels, limit=30),
+        )
+    if len(set(names)) < max(2, len(names)):
+        raise DataError(
+            f"{len(names)} labels are given for {part.name}, {len(set(names))} of them different.",
+            "Name two or more different labels.",
+        )
     spec = WindowSpec(
         window_s=settings.window_s,
         stride_s=settings.stride_s,
@@ -71,23 +105,20 @@ def labelled_windows(part: DatasetPart, settings: EvaluationWindows) -> Labelled
         label_rule="majority",
         min_label_share=settings.min_label_share,
     )
-    windows = WindowDataset([part], spec, labels=settings.labels or part.labels)
-    present = np.unique(windows.table.label)
-    names = tuple(settings.labels or part.labels)
-    labels = tuple(names[i] for i in present)
+    windows = WindowDataset([part], spec, labels=names)
+    labels = tuple(names[i] for i in np.unique(windows.table.label))
+    if missing := [name for name in settings.labels if name not in labels]:
+        raise DataError(
+            f'"{part.name}" has no window of {settings.window_s:g} s labelled {", ".join(missing)}.',
+            "Choose a shorter window, or leave the label out.",
+        )
     if len(labels) < 2:
         raise DataError(
-            f'"{part.name}" gives {len(windows)} windows of {settings.window_s:g} s '
-            f"with {len(labels)} of the wanted classes.",
-            "Choose a shorter window, or other labels.",
+            f'All {len(windows)} windows of {settings.window_s:g} s of "{part.name}" are labelled '
+            f'"{labels[0]}".',
+            "Choose a shorter window, or a data set with more classes.",
         )
-    missing = [name for name in settings.labels if name not in labels]
-    if missing:
-        raise DataError(
-            f'"{part.name}" has no window labelled {", ".join(missing)}.',
-            f"Its labels are: {', '.join(part.labels)}.",
-        )
-    if labels != names:
+    if labels != tuple(names):
         windows = WindowDataset([part], spec, labels=labels)
     return Labelled(
         windows=windows,
@@ -100,11 +131,11 @@ def labelled_windows(part: DatasetPart, settings: EvaluationWindows) -> Labelled
 def _people(windows: WindowDataset, name: str) -> np.ndarray:
     """Person of each window; an unknown person cannot be kept apart from the others."""
     subjects = np.array([s.split("/", 1)[1] for s in windows.table.subject_names], dtype=object)
-    people = subjects[windows.table.subject]
+    people = subjects[windows.table.subject].astype(str)
     if (people == "").any():
         raise DataError(
-            f'Recordings of "{name}" do not say who was recorded.',
-            "Import them again with a subject column, so that people can be kept apart.",
+            f'{int((people == "").sum())} windows of "{name}" do not say who was recorded.',
+            "Import the recordings again with a subject column, so that people can be kept apart.",
         )
     return people
 
@@ -112,14 +143,14 @@ def _people(windows: WindowDataset, name: str) -> np.ndarray:
 def choose_folds(
     model: Model, part: DatasetPart, data: Labelled, folds: int | str, seed: int
 ) -> tuple[list[Fold], str, tuple[str, ...]]:
-    """Divide people into folds that the model's pretraining allows.
+    """Divide people into folds that the model's training allows.
 
     Args:
         model: The model; people it was trained on are never tested.
         part: The data set, which knows its official split.
         data: Its windows.
-        folds: Number of folds, or `official`.
-        seed: Seed of the order of people.
+        folds: Number of folds, or `official` for the data set's own split.
+        seed: Decides between equally good divisions.
 
     Returns:
         Folds, a sentence that describes them, and warnings.
@@ -128,28 +159,62 @@ def choose_folds(
         DataError: There is no official split.
         LeakageError: No person is left to test on.
     """
-    seen = seen_people(model.provenance, part.name)
-    warnings: tuple[str, ...] = ()
+    seen = seen_people(model.provenance, part.name, relatives_of(part))
     if folds == "official":
-        official = _official_test_people(part)
-        if not official:
-            raise DataError(f'"{part.name}" has no official split.', "Give a number of folds.")
-        if seen & {*official, "*"}:
-            subject_folds(data.subject_N, num_folds=2, seed=seed, never_test=seen | {"*"})
-        return fixed_fold(data.subject_N, official), "official split by person", warnings
-    divided = subject_folds(data.subject_N, num_folds=int(folds), seed=seed, never_test=seen)
-    tested = len({s for fold in divided for s in np.unique(data.subject_N[fold.test])})
-    if seen:
-        warnings = (
-            f"{len(seen)} people of {part.name} were in the pretraining (without labels) and are "
-            f"learned from but never tested; {tested} people are tested.",
+        people, origin = _split_of(part)
+        chosen = fixed_fold(data.subject_N, people, never_test=seen)
+        tested = len(np.unique(data.subject_N[chosen[0].test]))
+        described = f"split by person ({origin}), {tested} people tested"
+    else:
+        chosen = subject_folds(
+            data.subject_N,
+            labels_N=data.label_N,
+            num_folds=int(folds),
+            seed=seed,
+            never_test=seen,
         )
-    return divided, f"{len(divided)} folds by person, {tested} people tested", warnings
+        tested = len({s for fold in chosen for s in np.unique(data.subject_N[fold.test])})
+        described = f"{len(chosen)} folds by person, {tested} people tested"
+    warnings = [*_about_seen(model, part, seen, tested), *_about_classes(data, chosen)]
+    if model.system.trainable and not training_datasets(model.provenance):
+        warnings.append(UNKNOWN_ORIGIN.format(model=model.name))
+    return chosen, described, tuple(warnings)
 
 
-def _official_test_people(part: DatasetPart) -> tuple[str, ...]:
-    """Test people of the publishers' split; empty if they give none."""
+def relatives_of(part: DatasetPart) -> tuple[str, ...]:
+    """Data sets with the same people that the data set's own card names."""
+    return tuple(part.folder.info.get("card", {}).get("same_people_as") or ())
+
+
+def _about_seen(model: Model, part: DatasetPart, seen: set[str], tested: int) -> list[str]:
+    if not seen:
+        return []
+    how = "with labels" if used_labels(model.provenance) else "without labels"
+    return [
+        f"{len(seen)} people of {part.name} were in the training of the model ({how}); they are "
+        f"learned from but never tested. {tested} people are tested."
+    ]
+
+
+def _about_classes(data: Labelled, folds: list[Fold]) -> list[str]:
+    """Classes that a fold cannot learn, because only its test people have them."""
+    everything = np.arange(len(data.labels))
+    missing = {
+        data.labels[k]
+        for fold in folds
+        for k in np.setdiff1d(everything, data.label_N[fold.train]).tolist()
+    }
+    if not missing:
+        return []
+    return [
+        f"In at least one fold only test people have {', '.join(sorted(missing))}, so it cannot be "
+        "recognised there."
+    ]
+
+
+def _split_of(part: DatasetPart) -> tuple[tuple[str, ...], str]:
+    """Test people of a data set's first split by person, and who defined it."""
     for split in (part.folder.info.get("splits") or {}).values():
-        if split.get("origin") == "publisher" and split.get("by", "subject") == "subject":
-            return tuple(split["test"])
-    return ()
+        if split.get("by", "subject") == "subject" and split["test"]:
+            return tuple(split["test"]), f"defined by {split.get('origin', 'the user')}"
+    raise DataError(f'"{part.name}" has no split by person.', "Give a number of folds.")

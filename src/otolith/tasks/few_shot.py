@@ -9,12 +9,21 @@ import numpy as np
 
 from otolith.core.config import config
 from otolith.core.errors import DataError
-from otolith.datasets import DatasetPart
+from otolith.core.randomness import rng
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import fit_predict, normalise, prototypes, standardise
 from otolith.tasks._model import Model
-from otolith.tasks._result import Result, summarise
-from otolith.tasks._windows import EvaluationWindows, Labelled, choose_folds, labelled_windows
-from otolith.tasks.probe import counts, pool
+from otolith.tasks._people import Fold
+from otolith.tasks._result import Result
+from otolith.tasks._windows import (
+    Count,
+    EvaluationWindows,
+    Folds,
+    Labelled,
+    Seeds,
+    labelled_windows,
+)
+from otolith.tasks.probe import run_folds
 
 
 @config
@@ -30,10 +39,10 @@ class Config:
     """
 
     windows: EvaluationWindows = field(default_factory=EvaluationWindows)
-    shots: int = 5
-    folds: int | str = 5
+    shots: Count = 5
+    folds: Folds = 5
     head: Literal["prototypes", "logistic"] = "logistic"
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: Seeds = (0, 1, 2)
 
 
 def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
@@ -48,33 +57,24 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
     """
     data = labelled_windows(part, settings.windows)
     features = model.embed_windows(data.windows)
-    rows = []
-    for repetition, seed in enumerate(settings.seeds):
-        folds, described, warnings = choose_folds(model, part, data, settings.folds, seed)
-        for number, fold in enumerate(folds):
-            shots = draw_shots(data, fold.train, settings.shots, seed=seed * 1000 + number)
-            scaled_train, test = standardise(features[fold.train], features[fold.test])
-            examples = scaled_train[np.searchsorted(fold.train, shots)]
-            if settings.head == "prototypes":
-                means = prototypes(examples, data.label_N[shots], len(data.labels))
-                scores = normalise(test) @ means.T
-            else:
-                scores = fit_predict(
-                    "logistic", examples, data.label_N[shots], test,
-                    num_classes=len(data.labels), seed=seed,
-                )  # fmt: skip
-            rows.append((fold.test, scores, repetition))
-    return summarise(
-        pool(rows, data),
-        labels=data.labels,
+    num_classes = len(data.labels)
+
+    def score(fold: Fold, seed: int) -> np.ndarray:
+        shots = draw_shots(data, fold.train, settings.shots, seed=seed)
+        scaled, test = standardise(features[fold.train], features[fold.test])
+        examples = scaled[np.searchsorted(fold.train, shots)]
+        if settings.head == "prototypes":
+            return normalise(test) @ prototypes(examples, data.label_N[shots], num_classes).T
+        return fit_predict(
+            "logistic", examples, data.label_N[shots], test, num_classes=num_classes, seed=seed
+        )
+
+    return run_folds(
+        model, part, data, settings, score,
         task="few_shot",
-        model=model.name,
-        data=part.name,
-        protocol=f"{settings.shots} examples per class from other people, {settings.head}; {described}",
-        counts={**counts(data, folds), "shots": settings.shots},
-        settings=settings,
-        warnings=warnings,
-    )
+        protocol=f"{settings.shots} examples per class from other people, {settings.head}",
+        extra_counts={"shots": settings.shots},
+    )  # fmt: skip
 
 
 def draw_shots(data: Labelled, train: np.ndarray, shots: int, *, seed: int) -> np.ndarray:
@@ -92,7 +92,7 @@ def draw_shots(data: Labelled, train: np.ndarray, shots: int, *, seed: int) -> n
     Raises:
         DataError: A class has fewer windows than `shots`.
     """
-    generator = np.random.default_rng([seed, 11])
+    generator = rng(seed, purpose="shots")
     chosen = []
     for label, name in enumerate(data.labels):
         rows = generator.permutation(train[data.label_N[train] == label])

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from dataclasses import field
 
+import numpy as np
+
 from otolith.core.config import config
-from otolith.datasets import DatasetPart
+from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import neighbours, standardise
 from otolith.tasks._model import Model
-from otolith.tasks._result import Result, summarise
-from otolith.tasks._windows import EvaluationWindows, choose_folds, labelled_windows
-from otolith.tasks.probe import counts, pool, take_fraction
+from otolith.tasks._people import Fold
+from otolith.tasks._result import Result
+from otolith.tasks._windows import (
+    Count,
+    EvaluationWindows,
+    Folds,
+    Seeds,
+    Share,
+    labelled_windows,
+)
+from otolith.tasks.probe import run_folds, take_fraction
 
 
 @config
@@ -26,10 +36,10 @@ class Config:
     """
 
     windows: EvaluationWindows = field(default_factory=EvaluationWindows)
-    k: int = 10
-    folds: int | str = 5
-    train_fraction: float = 1.0
-    seeds: tuple[int, ...] = (0,)
+    k: Count = 10
+    folds: Folds = 5
+    train_fraction: Share = 1.0
+    seeds: Seeds = (0,)
 
 
 def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
@@ -41,24 +51,15 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
     """
     data = labelled_windows(part, settings.windows)
     features = model.embed_windows(data.windows)
-    rows = []
-    for repetition, seed in enumerate(settings.seeds):
-        folds, described, warnings = choose_folds(model, part, data, settings.folds, seed)
-        for fold in folds:
-            kept = take_fraction(fold.train, data.label_N, settings.train_fraction, seed)
-            train, test = standardise(features[kept], features[fold.test])
-            scores = neighbours(
-                train, data.label_N[kept], test, num_classes=len(data.labels), k=settings.k
-            )
-            rows.append((fold.test, scores, repetition))
-    return summarise(
-        pool(rows, data),
-        labels=data.labels,
-        task="knn",
-        model=model.name,
-        data=part.name,
-        protocol=f"{settings.k} nearest neighbours (cosine); {described}",
-        counts=counts(data, folds),
-        settings=settings,
-        warnings=warnings,
-    )
+
+    def score(fold: Fold, seed: int) -> np.ndarray:
+        kept = take_fraction(fold.train, data.label_N, settings.train_fraction, seed)
+        train, test = standardise(features[kept], features[fold.test])
+        return neighbours(
+            train, data.label_N[kept], test, num_classes=len(data.labels), k=settings.k
+        )
+
+    return run_folds(
+        model, part, data, settings, score,
+        task="knn", protocol=f"{settings.k} nearest neighbours (cosine)",
+    )  # fmt: skip

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import field
+from typing import Annotated, Protocol
 
 import numpy as np
+from pydantic import Field
 
 from otolith.core.config import config
-from otolith.datasets import DatasetPart
+from otolith.core.randomness import rng
+from otolith.datasets._part import DatasetPart
+from otolith.metrics.classification import report_classification
 from otolith.tasks._classifiers import HeadName, fit_predict
 from otolith.tasks._model import Model
 from otolith.tasks._people import Fold, subject_folds
 from otolith.tasks._result import Predictions, Result, summarise
-from otolith.tasks._windows import EvaluationWindows, Labelled, choose_folds, labelled_windows
+from otolith.tasks._windows import (
+    EvaluationWindows,
+    Folds,
+    Labelled,
+    Seeds,
+    Share,
+    choose_folds,
+    labelled_windows,
+)
+
+Positive = Annotated[float, Field(gt=0.0)]
 
 
 @config
@@ -23,17 +38,20 @@ class Config:
         windows: How recordings are cut.
         folds: Number of folds by person, or `official`.
         head: `logistic` or `forest`.
-        strengths: Inverse penalties to choose from, by folds over the training people.
+        strengths: Inverse penalties of `logistic`; the best macro-F1 in folds over the training
+            people is taken.
+        num_trees: Trees of `forest`.
         train_fraction: Share of the training windows of each class to learn from.
         seeds: One repetition each.
     """
 
     windows: EvaluationWindows = field(default_factory=EvaluationWindows)
-    folds: int | str = 5
+    folds: Folds = 5
     head: HeadName = "logistic"
-    strengths: tuple[float, ...] = (0.01, 0.1, 1.0)
-    train_fraction: float = 1.0
-    seeds: tuple[int, ...] = (0,)
+    strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.01, 0.1, 1.0)
+    num_trees: Annotated[int, Field(ge=1)] = 200
+    train_fraction: Share = 1.0
+    seeds: Seeds = (0,)
 
 
 def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
@@ -53,22 +71,70 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
     """
     data = labelled_windows(part, settings.windows)
     features = model.embed_windows(data.windows)
-    rows = []
+    return run_folds(
+        model,
+        part,
+        data,
+        settings,
+        lambda fold, seed: _run_fold(features, data, fold, settings, seed),
+        task="probe",
+        protocol=f"{settings.head} on frozen features",
+    )
+
+
+class FoldSettings(Protocol):
+    """What `run_folds` reads of a task's settings."""
+
+    @property
+    def folds(self) -> int | str:
+        """Number of folds, or `official`."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One repetition each."""
+
+
+def run_folds(
+    model: Model,
+    part: DatasetPart,
+    data: Labelled,
+    settings: FoldSettings,
+    score: Callable[[Fold, int], np.ndarray],
+    *,
+    task: str,
+    protocol: str,
+    extra_counts: Mapping[str, int] | None = None,
+) -> Result:
+    """Run a task on every fold of every repetition and put the numbers together.
+
+    Args:
+        model: The model.
+        part: Its data set.
+        data: The windows.
+        settings: Folds and seeds.
+        score: (fold, seed) -> scores [N, K] of the fold's test windows.
+        task: Name of the task.
+        protocol: What is done in a fold.
+        extra_counts: Further counts for the result.
+
+    Raises:
+        LeakageError: Nobody is left to test on.
+    """
+    rows, warnings, folds, described = [], {}, [], ""
     for repetition, seed in enumerate(settings.seeds):
-        folds, described, warnings = choose_folds(model, part, data, settings.folds, seed)
-        for fold in folds:
-            scores = _run_fold(features, data, fold, settings, seed)
-            rows.append((fold.test, scores, repetition))
+        folds, described, notes = choose_folds(model, part, data, settings.folds, seed)
+        warnings |= dict.fromkeys(notes)
+        rows += [(fold.test, score(fold, seed), repetition) for fold in folds]
     return summarise(
         pool(rows, data),
         labels=data.labels,
-        task="probe",
+        task=task,
         model=model.name,
         data=part.name,
-        protocol=f"{settings.head} on frozen features; {described}",
-        counts=counts(data, folds),
+        protocol=f"{protocol}; {described}",
+        counts={**counts(data, folds), **(extra_counts or {})},
         settings=settings,
-        warnings=warnings,
+        warnings=tuple(warnings),
     )
 
 
@@ -109,6 +175,7 @@ def _run_fold(
         num_classes=len(data.labels),
         seed=seed,
         strength=strength,
+        num_trees=settings.num_trees,
     )
 
 
@@ -116,7 +183,7 @@ def take_fraction(train: np.ndarray, label_N: np.ndarray, fraction: float, seed:
     """Keep a share of the windows of each class (at least one)."""
     if fraction >= 1.0:
         return train
-    generator = np.random.default_rng([seed, 7])
+    generator = rng(seed, purpose="fraction")
     kept = []
     for label in np.unique(label_N[train]):
         rows = train[label_N[train] == label]
@@ -131,21 +198,23 @@ def _choose_strength(
     people = np.unique(data.subject_N[train])
     if settings.head != "logistic" or len(settings.strengths) == 1 or len(people) < 2:
         return settings.strengths[-1]
-    inner = subject_folds(data.subject_N[train], num_folds=3, seed=seed)
-    best, best_score = settings.strengths[-1], -1.0
+    label_N = data.label_N[train]
+    inner = subject_folds(data.subject_N[train], labels_N=label_N, num_folds=3, seed=seed)
+    tested = np.concatenate([fold.test for fold in inner])
+    found = []
     for strength in settings.strengths:
-        right = 0
-        for fold in inner:
-            scores = fit_predict(
+        predicted = [
+            fit_predict(
                 "logistic",
                 features[train[fold.train]],
-                data.label_N[train[fold.train]],
+                label_N[fold.train],
                 features[train[fold.test]],
                 num_classes=len(data.labels),
                 seed=seed,
                 strength=strength,
-            )
-            right += int((scores.argmax(1) == data.label_N[train[fold.test]]).sum())
-        if right > best_score:
-            best, best_score = strength, right
-    return best
+            ).argmax(axis=1)
+            for fold in inner
+        ]
+        report = report_classification(label_N[tested], np.concatenate(predicted), data.labels)
+        found.append(report.macro_f1)
+    return settings.strengths[int(np.argmax(found))]

@@ -7,13 +7,18 @@ from dataclasses import field
 import numpy as np
 
 from otolith.core.config import config
-from otolith.datasets import DatasetPart
-from otolith.datasets._labels import group_of, known_labels
-from otolith.tasks._classifiers import normalise
+from otolith.datasets._labels import group_of, group_tables
+from otolith.datasets._part import DatasetPart
+from otolith.tasks._classifiers import similarity
 from otolith.tasks._model import Model
-from otolith.tasks._people import refuse_if_seen
+from otolith.tasks._people import refuse_if_seen, training_datasets
 from otolith.tasks._result import Predictions, Result, summarise
-from otolith.tasks._windows import EvaluationWindows, labelled_windows
+from otolith.tasks._windows import (
+    UNKNOWN_ORIGIN,
+    EvaluationWindows,
+    labelled_windows,
+    relatives_of,
+)
 
 
 @config
@@ -24,7 +29,7 @@ class Config:
         windows: How recordings are cut.
         open_set: False: choose among the data set's own labels, exact match. True: choose among
             `candidates`; truth and choice are compared as synonym groups.
-        candidates: Words to choose from in the open set; empty = all words of the label table.
+        candidates: Words to choose from in the open set; empty = all of the table of synonyms.
         texts: Label -> words given to the text encoder instead of the label.
     """
 
@@ -46,11 +51,12 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
         LeakageError: The data set, or one of the same people, was trained on.
         CheckpointError: The model was not aligned with text.
     """
-    refuse_if_seen(model.provenance, part.name, part.subjects)
+    model.require_text()
+    warnings = guard_zero_shot(model, part)
     data = labelled_windows(part, settings.windows)
-    names = data.labels if not settings.open_set else settings.candidates or known_labels()
+    names = data.labels if not settings.open_set else settings.candidates or all_words()
     words = [settings.texts.get(name, name) for name in names]
-    scores = normalise(model.embed_windows(data.windows)) @ normalise(model.embed_texts(words)).T
+    scores = similarity(model.embed_windows(data.windows), model.embed_texts(words))
     chosen = scores.argmax(axis=1)
     labels, truth, predicted = data.labels, data.label_N, chosen
     if settings.open_set:
@@ -80,7 +86,24 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
             "candidates": len(names),
         },
         settings=settings,
+        warnings=warnings,
     )
+
+
+def guard_zero_shot(model: Model, part: DatasetPart) -> tuple[str, ...]:
+    """Let only a model pass that never saw the data set; warn if nobody can know.
+
+    Raises:
+        LeakageError: The data set, or one of the same people, was trained on.
+    """
+    refuse_if_seen(model.provenance, part.name, part.subjects, relatives_of(part))
+    is_known = bool(training_datasets(model.provenance))
+    return () if is_known else (UNKNOWN_ORIGIN.format(model=model.name),)
+
+
+def all_words() -> tuple[str, ...]:
+    """Return all class names of the table of synonyms, sorted."""
+    return tuple(sorted(group_tables()["fine"]))
 
 
 def _as_groups(

@@ -272,7 +272,8 @@ class _Loop:
         if self.config.on_nonfinite == "skip":
             state.num_skipped += 1
             return
-        seen = self.devices.gather_objects(result.seen)
+        own = [{"ids": ids.tolist(), "names": list(names)} for ids, names in result.seen]
+        seen = self.devices.gather_objects(own)
         note = {
             "problem": result.problem,
             "epoch": state.epoch,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from otolith.core.errors import TrainingError
 from otolith.core.randomness import step_seed
@@ -37,7 +38,7 @@ class StepResult:
     stop: bool = False
     problem: str = ""
     num_samples: int = 0
-    seen: list[dict[str, list[int] | list[str]]] = field(default_factory=list)
+    seen: list[tuple[Tensor, tuple[str, ...]]] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -86,6 +87,8 @@ class Stepper:
                     f"The loader ended before batch {first + offset} of epoch {epoch}.",
                     "Let `len(loader)` be the number of global batches on every process.",
                 )
+            result.seen.append((batch.ids, batch.names))
+            batch = self.devices.move(batch)
             expected = self._add_gradient(
                 result,
                 batch,
@@ -100,7 +103,7 @@ class Stepper:
             if self.average is not None:
                 self.average.update()
             with torch.no_grad():
-                self.system.after_step(batch.to(self.devices.device))
+                self.system.after_step(batch)
         return result
 
     def _add_gradient(
@@ -117,13 +120,12 @@ class Stepper:
         Losses are divided by the samples that the step would have if all its batches were as
         large as the first; `_update` corrects what is left after the last.
         """
-        result.seen.append({"ids": batch.ids.tolist(), "names": list(batch.names)})
         if result.problem:
             return expected
-        torch.manual_seed(step_seed(self.seed, *position, self.devices.rank))
+        self.devices.seed(step_seed(self.seed, *position, self.devices.rank))
         devices = self.devices
         with devices.gradients_stay(left > 1):
-            output = devices.loss(batch.to(devices.device))
+            output = devices.loss(batch)
             own = LossSums.of(output, batch, self.datasets)
             bad = not math.isfinite(own.values[LOSS][0])
             flags = (float(bad), float(self.wants_stop()))

@@ -28,9 +28,9 @@ def validate(system: System, loader: BatchLoader, devices: Devices, seed: int) -
     system.eval()
     with torch.no_grad():
         for position, batch in enumerate(loader.batches(0)):
-            torch.manual_seed(step_seed(seed, 0, position, devices.rank))
+            devices.seed(step_seed(seed, 0, position, devices.rank))
             with devices.autocast():
-                output = system.loss(batch.to(devices.device))
+                output = system.loss(devices.move(batch))
             own = LossSums.of(output, batch, loader.datasets)
             total, _ = devices.sum_losses(own, loader.datasets, is_global=output.is_global)
             sums.add(total)

@@ -21,7 +21,8 @@ class BatchLoader(DataLoader[Batch]):
     Args:
         dataset: Gives a batch for a `BatchRequest`.
         sampler: Says which samples form which batch.
-        num_workers: Worker processes; 0 = load in this process.
+        num_workers: Worker processes; 0 = load in this process, which is the faster choice for
+            motion and features: handing a batch over costs more than reading it. Video pays.
         pin_memory: Whether batches are copied into page-locked memory.
         prefetch: Batches that every worker keeps ready.
 

@@ -46,7 +46,7 @@ class StreamReader:
         self._offset_s_V = np.concatenate([i.offset_s_V for i in infos])
         self._clock_hz_V = np.concatenate([i.clock_hz_V for i in infos])
         self._rate_hz_V = np.concatenate([i.rate_hz_V for i in infos])
-        self._videos: OrderedDict[int, tuple[VideoStream, float]] = OrderedDict()
+        self._videos: OrderedDict[int, VideoStream] = OrderedDict()
 
     def looks(
         self, part_N: np.ndarray, stream_row_N: np.ndarray
@@ -158,23 +158,21 @@ class StreamReader:
 
         values = np.zeros((len(part_B), time, *self._size_px, 3), np.uint8)
         for i, count in enumerate(num_rows_B.tolist()):
-            if count == 0:
-                continue
-            stream, drift = self._video(int(part_B[i]), int(stream_row_B[i]))
-            times_s = first_s_B[i] + np.arange(count) / self._clock_hz_V[at_B[i]]
-            own_s = (times_s - stream.offset_s) / drift + stream.frame_times_s[0]
-            values[i, :count] = read_frames(stream, own_s, size_px=self._size_px)
+            if count:
+                stream = self._video(int(part_B[i]), int(stream_row_B[i]))
+                times_s = first_s_B[i] + np.arange(count) / self._clock_hz_V[at_B[i]]
+                values[i, :count] = read_frames(stream, times_s, size=self._size_px)
         return values
 
-    def _video(self, part: int, row: int) -> tuple[VideoStream, float]:
-        """The video of a stream row, and how much its clock is stretched."""
+    def _video(self, part: int, row: int) -> VideoStream:
+        """The video of a stream row; the last ones used are kept."""
         key = int(self._base_P[part]) + row
         if key not in self._videos:
             table = self._folders[part].streams
             recording = self._folders[part].recording(table["recording_id"][row].as_py())
             stream = recording.streams[table["stream"][row].as_py()]
             assert isinstance(stream, VideoStream)  # noqa: S101  # the layout says so
-            self._videos[key] = (stream, 1.0 + stream.drift_ppm * 1e-6)
+            self._videos[key] = stream
             if len(self._videos) > _VIDEOS_KEPT:
                 self._videos.popitem(last=False)
         self._videos.move_to_end(key)

@@ -290,7 +290,9 @@ def _time_warp(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamB
 def _magnitude_warp(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
     length_B, _ = _lengths(stream, draws.chosen_B, 1)
     shape = (stream.values.shape[2], settings.warp_knots)
-    gauss = torch.from_numpy(normal(draws.keys_B, draws.own, shape))
+    # `noise` gives a channel the same numbers however many padded columns stand behind it.
+    flat = noise(draws.keys_B, draws.own, shape[0] * shape[1])
+    gauss = torch.from_numpy(flat.reshape(-1, *shape))
     warped = augment.magnitude_warp(
         stream.values,
         gauss,

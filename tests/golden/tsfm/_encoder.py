@@ -20,7 +20,8 @@ def build(case, **changes) -> Encoder:
     config = encoder_config(case.weights, case.settings)
     encoder = Encoder(Config(**(to_plain(config) | changes))).eval()
     report = load_encoder(encoder, case.weights)
-    assert not report.missing and not report.unexpected
+    assert not report.missing
+    assert not report.unexpected
     back = encoder_to_official(encoder)
     assert set(back) == set(case.weights)
     for key, value in case.weights.items():

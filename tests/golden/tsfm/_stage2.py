@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 import torch
 
 from otolith.core.config import to_plain
@@ -11,8 +10,8 @@ from otolith.heads import label_bank, semantic_head
 from otolith.metrics.zero_shot import (
     group_accuracy,
     group_f1,
-    majority_vote,
     mean_reciprocal_rank,
+    vote_counts,
 )
 from otolith.objectives import semantic_alignment
 from otolith.recordings.recording import Channel
@@ -137,7 +136,7 @@ def run(case):
     tokens = system.encoder.encode(patches)
     texts = system._channel_texts(batch, patches)
     embedding = system.embed_patched(patches, texts)
-    candidates = system.embed_texts(s["candidates"])
+    candidates = system.prototypes(s["candidates"])
     session = system.embed(batch)
     plain = build(case, has_channel_text=False)
     got = {
@@ -150,7 +149,7 @@ def run(case):
         "candidate_embeddings": candidates,
         "candidate_frozen": label_bank.mean_pool(*system.text.tokens(s["candidates"])),
         "similarity": system.similarity(session, candidates),
-        "label_embeddings": system.embed_texts(s["labels"]),
+        "label_embeddings": system.prototypes(s["labels"]),
         "loss": system.loss(batch).total,
         "embedding_no_fusion": plain.embed_patched(patches),
     }
@@ -187,13 +186,13 @@ def scores(case, system, embedding, session, mask_BP):
     labels = case.settings["labels"]
     names = sorted(set(labels))
     groups = {row["label"]: row["group"] for row in s["groups"]}
-    vectors = system.embed_texts(names)
+    vectors = system.prototypes(names)
     similarity = system.similarity(session, vectors).numpy()
-    winner = similarity.argmax(1)
     if s["majority_vote"]:
+        # The patches' votes then stand for the similarity, in the ranking too.
         flat = system.similarity(embedding.flatten(0, 1), vectors)
-        winner = majority_vote(flat.unflatten(0, mask_BP.shape).numpy(), mask_BP.numpy())
-    predicted = [names[i] for i in np.asarray(winner)]
+        similarity = vote_counts(flat.unflatten(0, mask_BP.shape).numpy(), mask_BP.numpy())
+    predicted = [names[i] for i in similarity.argmax(1)]
     macro, weighted = group_f1(labels, predicted, groups)
     return {
         "metric.accuracy": group_accuracy(labels, predicted, groups),

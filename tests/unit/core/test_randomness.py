@@ -8,6 +8,7 @@ from scipy import stats
 
 from otolith.core.randomness import (
     integers,
+    noise,
     normal,
     permutation,
     rng,
@@ -71,3 +72,14 @@ def test_step_seeds_fit_torch_and_differ_by_rank(step):
     seeds = {step_seed(1, 0, step, rank) for rank in range(4)}
     assert len(seeds) == 4
     assert all(0 <= s < 2**63 for s in seeds)
+
+
+def test_noise_is_standard_normal_and_independent_of_the_count():
+    draws = noise(sample_keys(0, 0, range(50)), "jitter", 2001)
+    assert draws.dtype == np.float32
+    assert stats.kstest(draws.ravel()[:20_000], "norm").pvalue > 0.01
+    assert abs(np.corrcoef(draws[:, :-1].ravel(), draws[:, 1:].ravel())[0, 1]) < 0.01
+    np.testing.assert_array_equal(
+        draws[:, :101], noise(sample_keys(0, 0, range(50)), "jitter", 101)
+    )
+    assert len(np.unique(draws[:, 0])) == 50

@@ -7,7 +7,8 @@ import pytest
 from tests.fixtures import official_layouts as layouts
 from tests.fixtures.tidy import signals, tidy
 
-from otolith.core.errors import DataError, FileFormatError
+from otolith.core.config import parse
+from otolith.core.errors import ConfigError, DataError, FileFormatError
 from otolith.datasets import crowdsignal
 
 START = layouts.CROWDSIGNAL_START_MS
@@ -75,6 +76,12 @@ def test_a_missing_sensor_is_named(tmp_path):
     (tmp_path / "gyroscope_smartwatch.pkl.gz").unlink()
     with pytest.raises(DataError, match="gyroscope_smartwatch.pkl.gz of crowdsignal is missing"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("settings", [{"rate_hz": 0}, {"rate_hz": 400}, {"max_gap_s": -1}])
+def test_impossible_settings_are_refused(settings):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        parse(crowdsignal.Config, settings)
 
 
 def test_one_person_has_no_split():

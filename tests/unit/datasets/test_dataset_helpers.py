@@ -139,7 +139,9 @@ def test_other_pickles_are_no_tables(tmp_path, value):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"abc", gzip.compress(b"abc"), gzip.compress(pickle.dumps([1] * 99))[:-9]]
+    "data",
+    [b"", b"abc", gzip.compress(b"abc"), gzip.compress(pickle.dumps([1] * 99))[:-9]],
+    ids=["empty", "text", "no-pickle", "cut"],  # compressed bytes hold the time and name no test
 )
 def test_damaged_pickles_are_refused(tmp_path, data):
     path = tmp_path / "t.pkl.gz"

@@ -71,14 +71,21 @@ def test_the_phone_is_read_on_request(tmp_path, rng):
     assert (pocket.rate_hz, pocket.samples_TC.shape) == (200.0, (2000, 3))
 
 
-def test_unequal_sensor_rows_are_joined_by_number_and_told(tmp_path, rng):
-    streams = layouts.umafall_streams(rng, numbers=(3,))
-    stamps, gyro = streams[3, 1]
-    streams[3, 1] = (stamps[:-5], gyro[:-5])
+@pytest.mark.parametrize("keep", [slice(None, -5), slice(5, None), slice(0, None, 2)])
+def test_unequal_sensor_rows_are_paired_by_arrival_and_told(tmp_path, rng, keep):
+    acc, gyro = layouts.still_and_moving(rng, 300)
+    stamps = 120 + 50.0 * np.arange(300)
+    streams = {(3, 0): (stamps, acc), (3, 1): (stamps[keep], gyro[keep])}
     layouts.write_umafall(tmp_path, WALK, streams)
     (recording,) = read(tmp_path)
-    assert len(recording.streams["wrist"].samples_TC) == 295
     assert "rows.unequal" in checks(recording)
+    stream = recording.streams["wrist"]
+    if keep.step is None:
+        want = np.concatenate([acc[keep] * G, np.deg2rad(gyro[keep])], axis=1)
+        close(stream.samples_TC, want)
+    else:
+        close(stream.samples_TC[::2, :3], acc[keep] * G, atol=1e-3)
+        close(stream.samples_TC[::2, 3:], np.deg2rad(gyro[keep]), atol=1e-3)
 
 
 def test_a_silent_sensor_is_told(tmp_path, rng):

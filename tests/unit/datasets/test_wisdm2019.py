@@ -55,6 +55,7 @@ def test_holes_split_a_recording(tmp_path, wave):
     found = read(tmp_path, devices=("phone",))
     assert [r.id for r in found] == ["1600_A_phone_1", "1600_A_phone_2"]
     assert {r.attributes["source_recording"] for r in found} == {"1600_A_phone"}
+    assert all("time.gap" in {f.check for f in r.findings} for r in found)
     assert found[0].duration_s == pytest.approx(5.0, abs=0.06)
     assert len(read(tmp_path, devices=("phone",), max_gap_s=10.0)) == 1
 
@@ -75,6 +76,22 @@ def test_a_gyroscope_from_another_time_is_left_out_and_told(tmp_path, wave):
     (recording,) = read(tmp_path, devices=("phone",))
     assert recording.streams["phone"].samples_TC.shape[1] == 3
     assert "gyro.missing" in {f.check for f in recording.findings}
+
+
+def test_acceleration_without_a_gyroscope_beside_it_is_told(tmp_path, wave):
+    times, acc = wave
+    write(tmp_path, times, acc, times[:200], acc[:200])
+    (recording,) = read(tmp_path, devices=("phone",))
+    assert recording.duration_s == pytest.approx(10.0, abs=0.1)
+    (lost,) = [f.fact for f in recording.findings if f.check == "gyro.shorter"]
+    assert lost.startswith("10.0 s")
+
+
+def test_an_activity_without_two_neighbouring_samples_is_not_left_out_silently(tmp_path, wave):
+    times, acc = wave
+    write(tmp_path, times[::100], acc[::100])
+    with pytest.warns(UserWarning, match="1600_A_phone has no two samples"):
+        assert read(tmp_path, devices=("phone",)) == []
 
 
 def test_unknown_code_is_refused(tmp_path, wave):

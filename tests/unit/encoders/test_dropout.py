@@ -67,3 +67,10 @@ def test_overwriting_what_a_gradient_needs_is_refused():
     x = torch.randn(10, requires_grad=True)
     with pytest.raises(RuntimeError):
         Dropout(0.5).train()(x.exp()).sum().backward()
+
+
+def test_a_new_tensor_on_request():
+    x = torch.ones(100, requires_grad=True)
+    dropped = Dropout(0.5, in_place=False).train()(x.exp())
+    dropped.sum().backward()
+    torch.testing.assert_close(x.grad, dropped.detach())

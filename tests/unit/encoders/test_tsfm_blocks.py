@@ -46,6 +46,33 @@ def test_masks_hide_keys():
     )
 
 
+@pytest.mark.parametrize("axis", ["time", "channel"])
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_the_form_with_dropout_is_the_same_attention(axis, is_masked):
+    torch.manual_seed(0)
+    length = LAYOUT[1] if axis == "time" else LAYOUT[2]
+    groups = LAYOUT[0] if axis == "time" else LAYOUT[0] * LAYOUT[1]
+    mask = None
+    if is_masked:
+        mask = (torch.arange(length) < torch.randint(1, length + 1, (groups, 1)))[:, None, None]
+    attention = Attention(16, 4, 1e-9, axis)
+    x = torch.randn(30, 16)
+    with_dropout = attention.train()(x, LAYOUT, mask)
+    torch.testing.assert_close(
+        with_dropout, attention.eval()(x, LAYOUT, mask), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_attention_weights_are_dropped_while_training():
+    torch.manual_seed(0)
+    attention = Attention(16, 4, 0.5, "time").train()
+    x = torch.randn(30, 16, requires_grad=True)
+    first = attention(x, LAYOUT, None)
+    assert not torch.allclose(first, attention(x, LAYOUT, None))
+    first.sum().backward()
+    assert torch.isfinite(x.grad).all()
+
+
 def test_a_row_without_keys_stays_finite():
     mask = time_mask(torch.tensor([[False, False], [True, False]]), None)
     assert mask.flatten(1).tolist() == [[True, True], [True, False]]

@@ -107,3 +107,9 @@ def test_covered_needs_every_sample():
     mask[1, 8:] = False
     got = covered(mask, torch.tensor([[0, 4, 5], [0, 4, 7]]), torch.tensor([4, 4]))
     assert got.tolist() == [[True, False, True], [True, True, False]]
+
+
+def test_a_constant_patch_has_a_finite_gradient():
+    x = torch.ones(1, 64, 2, requires_grad=True)
+    normalise_patches(x).values.sum().backward()
+    assert torch.isfinite(x.grad).all()

@@ -125,6 +125,12 @@ def test_validation_is_in_evaluation_mode_and_restores_the_mode():
     class Devices:
         rank, device, world_size = 0, "cpu", 1
 
+        def seed(self, seed):
+            torch.manual_seed(seed)
+
+        def move(self, batch):
+            return batch
+
         def autocast(self):
             return torch.autocast("cpu", enabled=False)
 

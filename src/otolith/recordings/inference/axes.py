@@ -67,11 +67,12 @@ def turning(track: Track, rate_hz: float | None) -> Turning | None:
     if len(acc) != 3 or len(gyro) != 3:
         return None
     size = int(np.clip(round(0.5 * rate_hz), 20, 400)) if rate_hz else 24
-    edge = max(2, size // 4)
     values, _ = excerpts(track, acc + gyro, size, limit=6000)
     if len(values) < _MIN_EXCERPTS:
         return None
     acc_WT3, gyro_WT3 = values[..., :3], values[..., 3:]
+    half_edge = max(1, values.shape[1] // 8)
+    edge = 2 * half_edge
     before, after = acc_WT3[:, :edge].mean(1), acc_WT3[:, -edge:].mean(1)
     usual = np.median(norms(acc_WT3.mean(1)))
     level = np.maximum(np.abs(norms(before) / usual - 1), np.abs(norms(after) / usual - 1))
@@ -80,10 +81,9 @@ def turning(track: Track, rate_hz: float | None) -> Turning | None:
     good = (level < 0.12) & (shaken < 0.15) & (turned > 0.05)
     if good.sum() < _MIN_EXCERPTS:
         return None
-    weight_T = np.linspace(0.0, 1.0, size)[None, :, None]
-    gravity = before[good, None] * (1 - weight_T) + after[good, None] * weight_T
-    # Edge averages lie (size - edge) samples apart, the sum runs over all samples.
-    moment = np.einsum("wti,wtj->wij", gravity, gyro_WT3[good]) * (size - edge) / size
+    # The averages at the edges stand for their middles, so the sum runs from middle to middle.
+    inner = slice(half_edge, values.shape[1] - half_edge)
+    moment = np.einsum("wti,wtj->wij", acc_WT3[good, inner], gyro_WT3[good, inner])
     return _fit((after - before)[good] / usual, moment / usual)
 
 

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from otolith.recordings.inference.notes import Notes, plural
-from otolith.recordings.inference.tracks import Session, Track
+from otolith.recordings.inference.tracks import Session, Track, new_part
 from otolith.recordings.options import ReadOptions
 from otolith.recordings.readers.arrow import compute
 from otolith.recordings.readers.raw_table import RawTable, TextColumn
 
 SCALES = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 SLOWEST_HZ, FASTEST_HZ = 1.5, 1500.0
-_EPOCH_S = 1e8
+_EPOCH_S, _YEAR_9999_S = 1e8, 2.5e11
 
 
 def read_text_times(table: RawTable, notes: Notes) -> None:
@@ -59,7 +59,10 @@ def _parse_dates(column: TextColumn) -> np.ndarray | None:
     if (compute.mean(good.cast(pa.float64())).as_py() or 0.0) < 0.8:
         return None
     clean = compute.if_else(good, texts, pa.scalar(None, pa.string()))
-    counts = clean.cast(pa.timestamp("ns")).cast(pa.int64())
+    try:
+        counts = clean.cast(pa.timestamp("ns")).cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
     seconds = np.asarray(counts.to_numpy(zero_copy_only=False), dtype=np.float64) * 1e-9
     if compute.any(zoned).as_py():
         seconds = seconds - np.array([_zone_s(v) for v in column.values])
@@ -94,6 +97,9 @@ def set_seconds(track: Track, table: RawTable, options: ReadOptions, notes: Note
     Raises:
         DataError: The stamps stand still or fit no unit of time.
     """
+    for stamps_N in (track.times_N, track.counters_N):
+        if stamps_N is not None:
+            stamps_N[np.isinf(stamps_N)] = np.nan
     if track.times_N is None:
         return
     steps = track.steps(track.times_N)
@@ -120,6 +126,24 @@ def set_seconds(track: Track, table: RawTable, options: ReadOptions, notes: Note
         )
         track.counters_N, track.times_N = track.times_N, None
         return
+    unit = _unit(period, stated, notes)
+    spacing = float(np.nanmax(np.abs(track.times_N)))
+    if table.is_single_precision and np.spacing(np.float32(spacing)) > 0.25 * period:
+        raise notes.error(
+            "time.precision",
+            "The time column is single precision and too large to tell samples apart",
+            f"steps of {float(np.spacing(np.float32(spacing))):g}",
+            "Store it as float64 or int64.",
+        )
+    track.times_N = track.times_N * SCALES[unit]
+    earliest = float(np.nanmin(track.times_N))
+    if _EPOCH_S < earliest < _YEAR_9999_S:
+        start = datetime.fromtimestamp(earliest, tz=UTC).isoformat(timespec="milliseconds")
+        notes.add("time.epoch", "inferred", "Time counts from 1970.", f"the file starts at {start}")
+
+
+def _unit(period: float, stated: str, notes: Notes) -> str:
+    """Unit of numeric stamps with a usual step of `period`."""
     fitting = [u for u, s in SCALES.items() if SLOWEST_HZ <= 1.0 / (period * s) <= FASTEST_HZ]
     if not stated and not fitting:
         raise notes.error(
@@ -146,19 +170,7 @@ def set_seconds(track: Track, table: RawTable, options: ReadOptions, notes: Note
             evidence,
             "Pass time_unit to decide otherwise.",
         )
-    spacing = float(np.nanmax(np.abs(track.times_N)))
-    if table.is_single_precision and np.spacing(np.float32(spacing)) > 0.25 * period:
-        raise notes.error(
-            "time.precision",
-            "The time column is single precision and too large to tell samples apart",
-            f"steps of {float(np.spacing(np.float32(spacing))):g}",
-            "Store it as float64 or int64.",
-        )
-    track.times_N = track.times_N * SCALES[unit]
-    earliest = float(np.nanmin(track.times_N))
-    if earliest > _EPOCH_S:
-        start = datetime.fromtimestamp(earliest, tz=UTC).isoformat(timespec="milliseconds")
-        notes.add("time.epoch", "inferred", "Time counts from 1970.", f"the file starts at {start}")
+    return unit
 
 
 def _check_steps(forward: np.ndarray, notes: Notes) -> None:
@@ -208,12 +220,9 @@ def clean_stamps(
         if g in groups:
             pieces = _clean_group(track, g, rows, t, options, notes, is_only=is_only)
         for i, (piece_rows, piece_t) in enumerate(pieces):
-            name = track.recordings[g] + (f"_{i + 1}" if len(pieces) > 1 else "")
-            if name not in sessions:
-                old = sessions[track.recordings[g]]
-                sessions[name] = Session(
-                    old.subject, {**old.attributes, "source_recording": track.recordings[g]}
-                )
+            name = track.recordings[g]
+            if len(pieces) > 1:
+                name = new_part(sessions, track.recordings[g], i, notes)
             parts.append(piece_rows)
             times.append(piece_t)
             names.append(name)
@@ -287,7 +296,7 @@ def _clean_group(
             f"{fact}; {done}.",
             evidence,
             f"Other choice: {choice}.",
-            recordings=[name, *(f"{name}_{i + 1}" for i in range(len(cuts) + 1))],
+            recordings=[name, *(f"{name}_part{i + 1}" for i in range(len(cuts) + 1))],
         )
         if options.on_backward_time == "split":
             pairs = zip(np.split(rows, cuts), np.split(t, cuts), strict=True)

@@ -10,8 +10,11 @@ import numpy as np
 
 from otolith.recordings.inference.excerpts import excerpts, log_spread, norms
 from otolith.recordings.inference.tracks import Track
+from otolith.signals.units import STANDARD_GRAVITY_M_S2
 
-ACC_UNITS = {"g": 1.0, "m/s2": 9.80665, "mg": 1000.0}
+ACC_UNITS = {"g": 1.0, "m/s2": STANDARD_GRAVITY_M_S2, "mg": 1000.0}
+"""One g in each unit."""
+
 NEAR = 0.25
 STEADY = 0.4
 _QUIET_SHARE = 0.2

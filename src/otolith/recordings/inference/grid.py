@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from otolith.recordings.inference.notes import Notes, plural
-from otolith.recordings.inference.tracks import Session, Track
+from otolith.recordings.inference.tracks import Session, Track, new_part
 from otolith.recordings.options import ReadOptions
 
 EVEN = 0.25
@@ -57,10 +57,7 @@ def split_gaps(
             )
         cuts = np.flatnonzero(steps > options.max_interpolate_s) + 1 if wants_split else []
         for i, rows in enumerate(np.split(np.arange(start, stop), cuts)):
-            new = f"{name}_{i + 1}" if len(cuts) else name
-            if new not in sessions:
-                old = sessions[name]
-                sessions[new] = Session(old.subject, {**old.attributes, "source_recording": name})
+            new = new_part(sessions, name, i, notes) if len(cuts) else name
             names.append(new)
             parts.append(rows)
             rates.append(track.rates_G[g])
@@ -70,7 +67,7 @@ def split_gaps(
                 "fixed",
                 f"{name} was cut at {plural(len(cuts), 'gap')}.",
                 f"longest {longest:.2f} s",
-                recordings=[f"{name}_{i + 1}" for i in range(len(cuts) + 1)],
+                recordings=[f"{name}_part{i + 1}" for i in range(len(cuts) + 1)],
             )
     if len(parts) > len(track.starts_G):
         track.recordings = names

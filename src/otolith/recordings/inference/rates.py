@@ -34,9 +34,9 @@ def decide_rates(track: Track, stated_hz: float | None, options: ReadOptions, no
     """
     num_groups = len(track.starts_G)
     if track.times_N is not None:
-        measured_G, by_median_G = _measured(track)
-        track.rates_G = _from_stamps(measured_G, by_median_G, stated_hz, options, notes)
-        if options.rate_hz and _differs(measured_G, options.rate_hz):
+        measured = _measured(track)
+        track.rates_G = _from_stamps(measured, stated_hz, options, notes)
+        if options.rate_hz and _differs(measured[0], options.rate_hz):
             _count_evenly(track)
         return
     if options.rate_hz:
@@ -79,22 +79,27 @@ def nearest_nominal(rate_hz: float) -> float:
     return best if abs(best / rate_hz - 1) <= SNAP else float(f"{rate_hz:.4g}")
 
 
-def _measured(track: Track) -> tuple[np.ndarray, np.ndarray]:
-    """Rate of every group in Hz by the mean of usual steps, and by the median step.
+def _measured(track: Track) -> np.ndarray:
+    """Rates [3, G] in Hz of every group by three measures; NaN for a single row.
 
-    Usual are steps near the median; where stamps arrive in bursts, all steps but gaps.
+    By the mean of usual steps (near the median; where stamps arrive in bursts, all steps but
+    gaps), by the median step, and by the mean of all steps but gaps.
     """
-    rates = np.full((2, len(track.starts_G)), np.nan)
+    rates = np.full((3, len(track.starts_G)), np.nan)
+    all_steps = track.steps(track.seconds)
+    all_steps = all_steps[np.isfinite(all_steps)]
+    comes_in_bursts = len(all_steps) and np.mean(all_steps <= 0.4 * np.median(all_steps)) > 0.005
     for g, (start, stop) in enumerate(zip(track.starts_G, track.stops_G, strict=True)):
         steps = np.diff(track.seconds[start:stop])
-        if len(steps):
-            median = np.median(steps)
-            usual = steps[(steps > 0.4 * median) & (steps < 1.6 * median)]
-            comes_in_bursts = np.mean(steps <= 0.4 * median) > 0.02
-            if comes_in_bursts or len(usual) < 0.6 * len(steps):
-                usual = steps[steps <= 5.0 * max(median, steps.mean())]
-            rates[:, g] = 1.0 / usual.mean(), 1.0 / median
-    return rates[0], rates[1]
+        if not len(steps):
+            continue
+        median = np.median(steps)
+        usual = steps[(steps > 0.4 * median) & (steps < 1.6 * median)]
+        no_gaps = steps[steps <= 5.0 * max(median, steps.mean())]
+        if comes_in_bursts or len(usual) < 0.6 * len(steps):
+            usual = no_gaps
+        rates[:, g] = 1.0 / usual.mean(), 1.0 / median, 1.0 / no_gaps.mean()
+    return rates
 
 
 def _differs(measured_G: np.ndarray, rate_hz: float) -> bool:
@@ -102,13 +107,10 @@ def _differs(measured_G: np.ndarray, rate_hz: float) -> bool:
 
 
 def _from_stamps(
-    measured_G: np.ndarray,
-    by_median_G: np.ndarray,
-    stated_hz: float | None,
-    options: ReadOptions,
-    notes: Notes,
+    measured: np.ndarray, stated_hz: float | None, options: ReadOptions, notes: Notes
 ) -> np.ndarray:
-    """Common rates of groups that agree within 13 %, at the usual value nearby."""
+    """Common rates of groups of which one measure agrees within 13 %, at the usual value nearby."""
+    measured_G = measured[0]
     if np.isnan(measured_G).all():
         raise notes.error("rate", "No recording has two rows", "", "Give longer recordings.")
     rates = np.where(np.isnan(measured_G), np.nanmedian(measured_G), measured_G)
@@ -116,7 +118,7 @@ def _from_stamps(
     decided = np.zeros(len(rates))
     while left.any():
         middle = float(np.median(rates[left]))
-        close = np.minimum(np.abs(rates / middle - 1), np.abs(by_median_G / middle - 1))
+        close = np.minimum(np.abs(rates / middle - 1), np.abs(measured / middle - 1).min(axis=0))
         near = left & (close < 0.13)
         if not near.any():
             near = left & (rates == rates[left][np.argmin(np.abs(rates[left] - middle))])

@@ -103,6 +103,22 @@ class Session:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
+def new_part(sessions: dict[str, Session], recording: str, index: int, notes: Notes) -> str:
+    """Name the part `index` (from 0) of a recording that is cut, and give it a session.
+
+    Raises:
+        DataError: The table already holds a recording of that name.
+    """
+    name = f"{recording}_part{index + 1}"
+    if name in sessions:
+        raise notes.error(
+            "rows.recordings", f'There already is a recording "{name}"', "", "Rename it."
+        )
+    old = sessions[recording]
+    sessions[name] = Session(old.subject, {"source_recording": recording, **old.attributes})
+    return name
+
+
 def build_tracks(
     table: RawTable, options: ReadOptions, notes: Notes
 ) -> tuple[list[Track], dict[str, Session]]:

@@ -302,7 +302,7 @@ def _check_doubled(track: Track, notes: Notes) -> None:
         for j in range(i + 1, x.shape[1]):
             both = np.isfinite(x[:, i]) & np.isfinite(x[:, j])
             a, b = x[both, i], x[both, j]
-            if len(a) > 20 and a.std() > 0 and max((a == b).mean(), (a == -b).mean()) > 0.98:
+            if len(a) > 20 and np.ptp(a) > 0 and max((a == b).mean(), (a == -b).mean()) > 0.98:
                 notes.add(
                     "values.doubled",
                     "warning",
@@ -319,7 +319,7 @@ def _check_resolution(track: Track, notes: Notes) -> None:
         coarse = []
         for c, values in zip(columns, x.T, strict=True):
             seen = np.unique(values[np.isfinite(values)])
-            spread = float(np.nanstd(values))
+            spread = float(np.nanstd(values.astype(np.float64)))
             if (
                 len(seen) > 1
                 and len(values) > 200

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from otolith.recordings.readers.arrow import compute
 
 _NUMBER = r"^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*$|^\s*[-+]?(?i:inf|infinity)\s*$"
 _MISSING = r"^\s*(?i:nan|na|n/a|null|none|-nan|#n/a|-)?\s*$"
+_MOSTLY_WORDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,12 @@ def to_columns(
     for name, column in table.items():
         if name not in wanted:
             texts[name] = _text(column)
-        elif name == plan.roles.get("t") and _is_text(column.type):
-            parsed = _number(column, name, np.float64, None, notes)
-            if parsed is None:
-                texts[name] = _text(column)
-            else:
-                numbers[name] = parsed
+        elif not _is_text(column.type):
+            numbers[name] = _cast(column, name, wanted[name], notes)
+        elif name == plan.roles.get("t") and _share_of_words(column) > _MOSTLY_WORDS:
+            texts[name] = _text(column)
         else:
-            parsed = _number(column, name, wanted[name], options, notes)
-            numbers[name] = np.zeros(0) if parsed is None else parsed
+            numbers[name] = _parse(column, name, wanted[name], options, notes)
     return numbers, texts
 
 
@@ -115,46 +114,46 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def _number(
-    column: pa.ChunkedArray,
-    name: str,
-    dtype: type[np.floating],
-    options: ReadOptions | None,
-    notes: Notes,
-) -> np.ndarray | None:
-    """Numbers of a column; None if it is text and `options` is None (the caller then reads text)."""
+def _cast(column: pa.ChunkedArray, name: str, dtype: type[np.floating], notes: Notes) -> np.ndarray:
+    """Numbers of a number column; what single precision cannot hold becomes infinite."""
     kind = column.type
-    if _is_text(kind):
-        return _parse(column, name, dtype, options, notes)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         raise notes.error(
             "columns.type", f'Column "{name}" has type {kind}', "", "Store it as numbers."
         )
-    target = pa.float32() if dtype is np.float32 else pa.float64()
-    values = column.cast(target, safe=False).to_numpy()
-    return np.asarray(values, dtype=dtype)
+    if kind == pa.float32():
+        return np.asarray(column.to_numpy(), dtype=dtype)
+    with np.errstate(over="ignore"):
+        return column.cast(pa.float64(), safe=False).to_numpy().astype(dtype)
+
+
+def _words(column: pa.ChunkedArray) -> tuple[Any, Any]:
+    """(is a number, is neither a number nor missing) for every row of a text column."""
+    is_number = compute.match_substring_regex(column, _NUMBER).fill_null(False)
+    is_missing = compute.match_substring_regex(column, _MISSING).fill_null(True)
+    return is_number, compute.invert(compute.or_(is_number, is_missing))
+
+
+def _share_of_words(column: pa.ChunkedArray) -> float:
+    words = _words(column.cast(pa.string()))[1]
+    return float(compute.mean(words.cast(pa.float64())).as_py() or 0.0)
 
 
 def _parse(
     column: pa.ChunkedArray,
     name: str,
     dtype: type[np.floating],
-    options: ReadOptions | None,
+    options: ReadOptions,
     notes: Notes,
-) -> np.ndarray | None:
+) -> np.ndarray:
     """Numbers of a text column; what is no number becomes NaN by policy."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(pa.string())
-    is_number = compute.match_substring_regex(column, _NUMBER).fill_null(False)
-    is_missing = compute.match_substring_regex(column, _MISSING).fill_null(True)
-    bad = compute.invert(compute.or_(is_number, is_missing))
+    column = column.cast(pa.string())
+    is_number, bad = _words(column)
     count = int(compute.sum(bad).as_py() or 0)
-    if count and options is None:
-        return None
-    if count and options is not None:
+    if count:
         found = compute.unique(column.filter(bad)).to_pylist()
         fact = f'Column "{name}" holds text in {plural(count, "row")}'
-        if count > 0.2 * len(column):
+        if count > _MOSTLY_WORDS * len(column):
             raise notes.error(
                 "values.text", fact, some(found), "Repair the column, or map another with columns."
             )
@@ -169,4 +168,5 @@ def _parse(
     clean = compute.if_else(
         is_number, compute.utf8_trim_whitespace(column), pa.scalar(None, column.type)
     )
-    return np.asarray(clean.cast(pa.float64()).to_numpy(), dtype=dtype)
+    with np.errstate(over="ignore"):
+        return clean.cast(pa.float64()).to_numpy().astype(dtype)

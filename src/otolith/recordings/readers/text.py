@@ -278,9 +278,11 @@ def _note_bad_rows(
         return
     tail = bytes(body.slice(max(0, body.size - 4096))).rstrip(b"\r\n").splitlines()
     last = tail[-1].decode("utf-8", errors="replace").strip() if tail else ""
-    truncated = [b for b in bad if b.strip() == last][:1]
     comments = [b for b in bad if b.lstrip().startswith(("#", "%", "//"))]
-    ragged = [b for b in bad if b not in truncated and b not in comments]
+    truncated = [b for b in bad if b.strip() == last and b not in comments][:1]
+    ragged = [b for b in bad if b not in comments]
+    for row in truncated:
+        ragged.remove(row)
     kinds = (
         ("rows.truncated", truncated, "The last line is cut off; it was left out"),
         (

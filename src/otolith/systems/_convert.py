@@ -1,0 +1,75 @@
+"""Official checkpoint -> model folder, and back; every key is accounted for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from otolith.core.errors import CheckpointError
+from otolith.core.files import atomic_path
+from otolith.systems import SYSTEMS, KeyReport, System
+from otolith.systems._official import read_official_checkpoint, read_official_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def import_official(source: Path, system: str) -> tuple[System, KeyReport]:
+    """Build a system from a checkpoint with the authors' key names.
+
+    Args:
+        source: `.pt`, `.pth`, `.ckpt` (read with `weights_only=True`) or `.safetensors`;
+            `hyperparameters.json` beside it is used.
+        system: Registered name of the system it belongs to; empty = guess from the keys.
+
+    Returns:
+        The system, and what happened to every key.
+
+    Raises:
+        CheckpointError: The file is no such checkpoint, or weights are missing.
+    """
+    sections = read_official_checkpoint(source)
+    settings = read_official_settings(source)
+    name = system or _guess(source, sections)
+    component = SYSTEMS.get(name).System
+    state: Mapping[str, Tensor] = sections.get("model_state_dict", {})
+    if component.official_has_sections:
+        state = {f"{s}.{key}": value for s, part in sections.items() for key, value in part.items()}
+    made, report = component.from_official(state, settings)
+    return made.eval(), report
+
+
+def export_official(system: System, target: Path) -> int:
+    """Write the weights of a system under the authors' key names as safetensors.
+
+    Returns:
+        Number of tensors written.
+
+    Raises:
+        CheckpointError: The system has no official form.
+    """
+    try:
+        state = system.to_official()
+    except NotImplementedError:
+        raise CheckpointError(
+            f"{type(system).__module__.rsplit('.', 1)[-1]} has no official form.",
+            "Use the model folder itself.",
+        ) from None
+    with atomic_path(target) as temporary:
+        save_file({k: v.contiguous() for k, v in state.items()}, temporary)
+    return len(state)
+
+
+def _guess(source: Path, sections: Mapping[str, Any]) -> str:
+    """The one system whose official keys these look like."""
+    keys = set(sections.get("model_state_dict", {}))
+    if any(key.startswith("semantic_head.") for key in keys):
+        return "tsfm_align"
+    if any(key.startswith("projection_head.") for key in keys):
+        return "tsfm_pretrain"
+    raise CheckpointError(
+        f"{source} does not say which system it belongs to.", "Give it with --system."
+    )

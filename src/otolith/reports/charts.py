@@ -30,29 +30,37 @@ _MANY_CLASSES = 8
 _MARK_UP_TO = 60  # points of a curve that get a dot each
 
 
-def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Markup:
+def confusion_matrix(
+    counts: Sequence[Sequence[int]], labels: Sequence[str], support: Sequence[int] = ()
+) -> Markup:
     """Return a confusion matrix as a table; the shade is the share of the true class.
 
     Args:
         counts: [K, K], rows = truth.
         labels: Names of the classes.
+        support: Windows of each true class [K], if some were given none of the labels; these
+            get a column of their own.
     """
     values = np.asarray(counts, dtype=float).reshape(len(labels), len(labels))
+    columns = list(labels)
+    if len(support) and (np.asarray(support) > values.sum(axis=1)).any():
+        rest = np.maximum(np.asarray(support, float) - values.sum(axis=1), 0.0)
+        values, columns = np.column_stack([values, rest]), [*columns, "none of them"]
     share = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
     rows = []
     for row, truth in enumerate(labels):
         cells = [
             _cell(share[row, column], int(values[row, column]), truth, guess, row == column)
-            for column, guess in enumerate(labels)
+            for column, guess in enumerate(columns)
         ]
         rows.append(
             Markup('<tr><th scope="row">{}</th>{}</tr>').format(truth, Markup("").join(cells))
         )
     head = Markup("").join(
-        Markup('<th scope="col"><span>{}</span></th>').format(name) for name in labels
+        Markup('<th scope="col"><span>{}</span></th>').format(name) for name in columns
     )
     css = "matrix" + (" small" if len(labels) > _MANY_CLASSES else "")
-    css += "" if max(map(len, labels)) <= 5 else " upright"
+    css += "" if max(map(len, columns), default=0) <= 5 else " upright"
     return Markup(
         '<div class="scroll" tabindex="0" role="group" aria-label="Confusion matrix">'
         '<table class="{}"><caption class="hidden">Confusion matrix: rows are the truth, columns '

@@ -83,7 +83,9 @@ def result(report: Report, value: Result, *, names_data: bool = False) -> Sectio
     section = report.section(
         title + (f" on {value.data}" if names_data else ""), f"{value.data}: {value.protocol}."
     )
-    matrix = charts.confusion_matrix(value.confusion, value.labels)
+    matrix = charts.confusion_matrix(
+        value.confusion, value.labels, [int(row["support"]) for row in value.per_class]
+    )
     scores = charts.class_table(value.per_class)
     note = (
         "In the matrix rows are the truth and columns the choice; numbers are percent of the true "

@@ -69,6 +69,8 @@ class PlainAlign(nn.Module):
         self.blocks = nn.Sequential(
             *(PlainBlock(config.encoder) for _ in range(config.encoder.num_layers))
         )
+        same = fusion.text_width == width
+        self.text_in = nn.Identity() if same else nn.Linear(fusion.text_width, width)
         self.text = PlainPooling(width, fusion.num_heads, fusion.num_queries, talks=False)
         self.gate = nn.Linear(2 * width, width)
         self.input = nn.Linear(width, head.fused_width)
@@ -87,7 +89,8 @@ class PlainAlign(nn.Module):
         signals_MN = values_BPNC.transpose(2, 3).reshape(-1, samples)
         tokens = self.tokenizer(signals_MN).view(batch, patches, channels, -1)
         tokens = self.blocks(tokens + self.time_position(patches))
-        text = self.text(text_BCTD.flatten(0, 1)).view(batch, 1, channels, -1).expand_as(tokens)
+        text = self.text(self.text_in(text_BCTD).flatten(0, 1))
+        text = text.view(batch, 1, channels, -1).expand_as(tokens)
         gate = torch.sigmoid(self.gate(torch.cat([tokens, text], -1)))
         fused = self.channels(self.input(tokens + gate * text).flatten(0, 1))
         return F.normalize(self.projection(fused).view(batch, patches, -1), dim=-1)

@@ -50,19 +50,21 @@ def run(
     """Evaluate models on people they have not learned from; subjects are never shared."""
     from otolith.core.config import apply_overrides
 
-    settings: dict[str, Any] = {"windows": {}}
-    windows = {"window_s": window_seconds, "stride_s": stride_seconds, "labels": _words(labels)}
-    settings["windows"] = {k: v for k, v in windows.items() if v}
+    windows = {
+        "window_s": window_seconds,
+        "stride_s": stride_seconds,
+        "labels": _words(labels) or None,
+    }
     given = {
-        "folds": int(folds) if folds.isdigit() else folds,
+        "windows": {k: v for k, v in windows.items() if v is not None} or None,
+        "folds": _whole_number(folds),
         "shots": shots,
-        "head": head,
-        "seeds": [int(s) for s in _words(seeds)],
+        "head": head or None,
+        "seeds": [_whole_number(s) for s in _words(seeds)] or None,
         "open_set": open_set,
     }
-    settings |= {k: v for k, v in given.items() if v not in (None, "", [])}
-    settings = apply_overrides(settings, setting or [])
-    found = _evaluate_all(task, model, data, settings)
+    settings = {k: v for k, v in given.items() if v is not None}
+    found = _evaluate_all(task, model, data, apply_overrides(settings, setting or []))
     _say(found)
     written = []
     if json is not None:
@@ -80,29 +82,36 @@ def run(
 def _evaluate_all(
     task: str, models: list[str], data: list[str], settings: dict[str, Any]
 ) -> list[Result]:
-    """Results of every model on every data set; settings that a task does not have are refused."""
+    """Results of every model on every data set; wrong settings are refused before any work."""
     from otolith import api
-    from otolith.core.errors import ConfigError
+    from otolith.core.config import parse
+    from otolith.core.errors import ConfigError, suggest
     from otolith.tasks import TASKS
     from otolith.tasks._model import load_model
 
-    fields = {f.name for f in dataclasses.fields(TASKS.get(task).Config)}
-    if extra := sorted(set(settings) - fields - {"windows"}):
+    module = TASKS.get(task)
+    if not hasattr(module, "evaluate"):
+        raise ConfigError(f'The task "{task}" gives no numbers.', f"Use `otolith {task}`.")
+    fields = {f.name for f in dataclasses.fields(module.Config)}
+    if "windows" in settings and "windows" not in fields:
         raise ConfigError(
-            f"{task} has no setting {', '.join(extra)}.", f"It has: {', '.join(sorted(fields))}."
+            f"{task} prescribes its own windows.",
+            "Leave --window-seconds, --stride-seconds and --labels out.",
         )
-    if "windows" not in fields:
-        if settings["windows"]:
-            raise ConfigError(
-                f"{task} prescribes its own windows.", "Leave the window options out."
-            )
-        settings = {k: v for k, v in settings.items() if k != "windows"}
+    if extra := sorted(set(settings) - fields):
+        raise ConfigError(f"{task} has no setting {extra[0]}.", suggest(extra[0], fields, limit=30))
+    parse(module.Config, settings, source=f"The settings of {task}")
     loaded = [load_model(name) for name in models]
     found = []
     for name in data:
         part = api.load_dataset(name)
         found += [api.evaluate(task, ready, part, settings) for ready in loaded]
     return found
+
+
+def _whole_number(text: str) -> int | str | None:
+    """A number if it looks like one; the settings refuse other words with their reason."""
+    return int(text) if text.isdecimal() else text or None
 
 
 def _say(found: list[Result]) -> None:

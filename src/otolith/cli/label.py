@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,14 +15,26 @@ if TYPE_CHECKING:
 
 def run(
     file: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet file, or a folder of them.")],
-    model: Annotated[str, typer.Option(help="Run or model folder, or `statistics`.")],
-    labels: Annotated[str, typer.Option(help="Words to choose from, separated by commas.")] = "",
+    model: Annotated[
+        str,
+        typer.Option(help="Run or model folder, a classifier kept by fine_tune, or `statistics`."),
+    ],
+    labels: Annotated[
+        str,
+        typer.Option(help="Words to choose from, separated by commas; a classifier knows its own."),
+    ] = "",
     learn_from: Annotated[
         str, typer.Option(help="Data set with labels to learn from, for models without text.")
     ] = "",
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("labelled"),
-    window_seconds: Annotated[float, typer.Option(help="Length of a window in s.")] = 5.0,
+    window_seconds: Annotated[
+        float | None,
+        typer.Option(help="Length of a window in s; 5, or what a kept classifier learned with."),
+    ] = None,
     stride_seconds: Annotated[float, typer.Option(help="Resolution of the segments in s.")] = 1.0,
+    min_seconds: Annotated[
+        float, typer.Option(help="Shortest recording, or rest at its end, in s.")
+    ] = 2.0,
     smoothing_seconds: Annotated[
         float, typer.Option(help="How long an activity lasts at least, as a preference.")
     ] = 4.0,
@@ -40,7 +52,8 @@ def run(
     from otolith.core.config import parse
     from otolith.core.errors import DataError
     from otolith.tasks._model import load_model
-    from otolith.tasks.label import Config, label_recording
+    from otolith.tasks._windows import EvaluationWindows, labelled_windows
+    from otolith.tasks.label import Config, label_recordings
 
     options = {
         "unit_acc": unit_acc,
@@ -49,34 +62,31 @@ def run(
         "gravity": gravity,
         "placement": placement,
     }
+    ready = load_model(model)
+    learned_s = float(ready.provenance.get("window_s", 5.0))
+    window_s = learned_s if window_seconds is None else window_seconds
     settings = parse(
         Config,
         {
-            "window_s": window_seconds,
+            "window_s": window_s,
             "stride_s": stride_seconds,
+            "min_s": min_seconds,
             "smoothing_s": smoothing_seconds,
             "min_confidence": min_confidence,
         },
+        source="The options",
     )
-    ready = load_model(model)
     recordings = api.open_all(file, **{k: v for k, v in options.items() if v})
     if not recordings:
         raise DataError(f"{file} holds no recording.", "Check the path.")
-    examples = _examples(learn_from, window_seconds) if learn_from else None
+    examples = None
+    if learn_from:
+        windows = EvaluationWindows(window_s=window_s)
+        examples = labelled_windows(api.load_dataset(learn_from), windows)
     words = [w.strip() for w in labels.split(",") if w.strip()]
-    found = [
-        label_recording(ready, recording, settings, labels=words, examples=examples)
-        for recording in recordings
-    ]
+    found = label_recordings(ready, recordings, settings, labels=words, examples=examples)
     _say(found)
     results(*_write(found, out))
-
-
-def _examples(name: str, window_s: float) -> Any:
-    from otolith import api
-    from otolith.tasks._windows import EvaluationWindows, labelled_windows
-
-    return labelled_windows(api.load_dataset(name), EvaluationWindows(window_s=window_s))
 
 
 def _say(found: list[Labelling]) -> None:

@@ -89,6 +89,8 @@ class Patches:
         channel_mask_BC: bool, True = real channel.
         patch_s_B: float64, duration of a patch in s.
         stride_s_B: float64, distance of the starts of neighbouring patches in s.
+        levels_BPC2: Mean of each patch in tens of its unit, and logarithm of its deviation, which
+            normalising takes away; zero where masked, None = not known.
     """
 
     values_BPNC: Tensor
@@ -96,16 +98,16 @@ class Patches:
     channel_mask_BC: Tensor
     patch_s_B: Tensor
     stride_s_B: Tensor
+    levels_BPC2: Tensor | None = None
 
     def joined(self, values_BPNC: Tensor) -> Patches:
         """Return a batch of twice the size: these patches, then others with the same masks."""
-        return Patches(
-            values_BPNC=torch.cat([self.values_BPNC, values_BPNC]),
-            **{
-                name: torch.cat([getattr(self, name)] * 2)
-                for name in ("mask_BP", "channel_mask_BC", "patch_s_B", "stride_s_B")
-            },
-        )
+        twice = {
+            name: torch.cat([getattr(self, name)] * 2)
+            for name in ("mask_BP", "channel_mask_BC", "patch_s_B", "stride_s_B", "levels_BPC2")
+            if getattr(self, name) is not None
+        }
+        return Patches(values_BPNC=torch.cat([self.values_BPNC, values_BPNC]), **twice)
 
     def with_values(self, values_BPNC: Tensor) -> Patches:
         """Return the same patches with other values."""
@@ -161,6 +163,7 @@ class PatchProcessor:
         values = sample_patches(
             signal_BTC, start_BP, length_B, self.config.patch_size, self.config.resize
         )
+        levels_BPC2 = _levels(values)
         values = normalise_patches(values, self.config.normalisation).values
         channel_mask_BC = stream.channel_mask_BC
         if channel_mask_BC is None:
@@ -170,6 +173,7 @@ class PatchProcessor:
             values_BPNC=values.masked_fill(~real_BPC.unsqueeze(2), 0.0),
             mask_BP=mask_BP,
             channel_mask_BC=channel_mask_BC,
+            levels_BPC2=levels_BPC2.masked_fill(~real_BPC.unsqueeze(-1), 0.0),
             patch_s_B=length_B / rate_hz_B,
             stride_s_B=stride_B / rate_hz_B,
         )
@@ -192,3 +196,9 @@ class PatchProcessor:
         choices = np.floor((np.minimum(high, extent_s_B) - low) / step + 1e-6) + 1
         drawn = randomness.integers(keys_B, "patch_s", np.maximum(choices, 1).astype(np.int64))
         return torch.from_numpy(low + drawn * step)
+
+
+def _levels(values_BPNC: Tensor) -> Tensor:
+    """Mean (in tens of the unit) and log10 of the deviation of every patch, [B, P, C, 2]."""
+    variance, mean = torch.var_mean(values_BPNC, dim=2, correction=0)
+    return torch.stack([mean / 10.0, torch.log10(variance + 1e-4) / 2.0], dim=-1)

@@ -61,6 +61,8 @@ class Config:
         has_channel_attention: Whether channels attend to each other.
         channel_text_width: Width of the sentence embeddings that describe channels; None = no
             channel positions.
+        has_levels: Whether mean and deviation of every patch are added to its token (not in the
+            authors' model, whose normalised patches know no posture and no strength).
         max_positions: Longest window in patches.
         patch_chunk_size: Patches that the tokenizer handles at a time; None = what fits the cache.
         upstream_quirks: `attend_to_padded_patches`: padded patches are seen by real ones, as in the
@@ -81,6 +83,7 @@ class Config:
     dropout: float = 0.1
     has_channel_attention: bool = True
     channel_text_width: int | None = 384
+    has_levels: bool = False
     max_positions: int = 5000
     patch_chunk_size: int | None = None
     upstream_quirks: tuple[Literal["attend_to_padded_patches"], ...] = ()
@@ -125,6 +128,7 @@ class Encoder(nn.Module):
         self.mask_token = nn.Parameter(torch.randn(1, 1, 1, config.width) * spread)
         self.pad_token = nn.Parameter(torch.randn(1, 1, 1, config.width) * spread)
         self.time_position = TimePosition(config.max_positions, config.width)
+        self.level = nn.Linear(2, config.width) if config.has_levels else None
         self.channel_position = None
         if config.channel_text_width is not None:
             self.channel_position = ChannelPosition(config.channel_text_width, config.width)
@@ -244,6 +248,13 @@ class Encoder(nn.Module):
         signals_MN = patches.values_BPNC.transpose(2, 3).reshape(-1, num_samples)
         tokens = self._tokenise(signals_MN, masked_BPC | padded_BP1, num_patches)
         tokens = tokens.view(batch, num_patches, channels, -1)
+        if self.level is not None:
+            if patches.levels_BPC2 is None:
+                raise DataError(
+                    "These patches do not say their levels, which has_levels needs.",
+                    "Make them with PatchProcessor.",
+                )
+            tokens = tokens + self.level(patches.levels_BPC2.to(tokens.dtype))
         tokens = torch.where(padded_BP1.unsqueeze(-1), self.pad_token.to(tokens.dtype), tokens)
         tokens = torch.where(masked_BPC.unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
         tokens = tokens + self.time_position(num_patches)

@@ -36,18 +36,20 @@ class BalancedSum(nn.Module):
     def forward(self, losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
         """Return the sum; in training mode the running means are updated first.
 
+        In evaluation mode it is the plain weighted sum: divided by means that move, the losses
+        of two epochs could not be compared, and the best epoch would be chosen by accident.
+
         Args:
             losses: Scalars by name.
             weights: Weight of each loss.
         """
         values_K = torch.stack([losses[name].float() for name in self.names])
         weights_K = values_K.new_tensor([weights[name] for name in self.names])
-        if not self.is_balanced:
+        if not self.is_balanced or not self.training:
             return (weights_K * values_K).sum()
         current_K = sum_over_processes(values_K) / num_processes()
         started_K = torch.where(self.mean_K == 0, current_K, self.mean_K)
-        if self.training:
-            moved_K = self.decay * started_K + (1.0 - self.decay) * current_K
-            started_K = torch.where(current_K == 0, started_K, moved_K)
-            self.mean_K.copy_(started_K)
+        moved_K = self.decay * started_K + (1.0 - self.decay) * current_K
+        started_K = torch.where(current_K == 0, started_K, moved_K)
+        self.mean_K.copy_(started_K)
         return (weights_K * values_K / (started_K + 1e-8)).sum()

@@ -1,4 +1,4 @@
-"""Sections that reports share: results, findings, data card, run, embedding map, labelling."""
+"""Sections that reports share: results, embedding map, findings, data card, training, settings."""
 
 # N windows, D width
 
@@ -11,112 +11,88 @@ import numpy as np
 from markupsafe import Markup
 
 from otolith.core.config import dump_yaml
-from otolith.recordings.recording import Finding, Recording
-from otolith.reports import drawing, page
+from otolith.recordings.recording import Finding
+from otolith.reports import cards, charts, page
 from otolith.reports.embedding_map import layout
-from otolith.reports.page import Block, Report, Section
+from otolith.reports.page import Report, Section
+from otolith.reports.point_cloud import point_cloud
+from otolith.reports.sections_labelling import labelling
 from otolith.tasks._result import Result
-from otolith.tasks.label import Labelling
+
+__all__ = [
+    "comparison", "data_card", "embedding_map", "findings", "labelling", "result", "settings",
+    "training",
+]  # fmt: skip
+_STATUSES = ("warning", "unknown", "fixed", "inferred", "ok")
+_RUN_FACTS = {
+    "status": "status", "epochs": "epochs", "steps": "steps", "num_samples": "samples seen",
+    "num_skipped": "steps left out", "num_parameters": "parameters", "device": "device",
+    "precision": "precision", "num_processes": "processes",
+}  # fmt: skip
 
 
 def comparison(report: Report, results: Sequence[Result], title: str = "Comparison") -> Section:
-    """Add a table and a chart that compare results; the best macro-F1 of each task is bold."""
+    """Add a table and a chart that compare results; the best of each task and data set is bold."""
     section = report.section(
         title,
-        "Every number is over people that were not learned from. Brackets: 95 % interval over "
-        "people (cluster bootstrap). Macro-F1 counts every class the same.",
+        "Every number is over people that were not learned from. Brackets and whiskers: 95 % "
+        "interval over people. Macro-F1 counts every class the same.",
     )
-    best = {
-        max((i for i, r in enumerate(results) if r.task == task), key=lambda i: results[i].macro_f1)
-        for task in {r.task for r in results}
-    }
-    rows = [
-        [
-            r.task + (f" ({r.counts['shots']} shots)" if "shots" in r.counts else ""),
-            r.model,
-            r.macro_f1,
-            _interval(r.ci95.get("macro_f1")),
-            r.accuracy,
-            r.counts["test_subjects"],
-            r.counts["test_windows"],
-        ]
+    several = len({r.data for r in results}) > 1
+    groups = list(dict.fromkeys((r.task, r.data) for r in results))
+    best = [
+        max(
+            (i for i, r in enumerate(results) if (r.task, r.data) == group),
+            key=lambda i: results[i].macro_f1,
+        )
+        for group in groups
+    ]
+    rows = [_comparison_row(r, several) for r in results]
+    columns = (
+        "task", *(["data"] if several else []), "model", "macro-F1", "95 % interval", "accuracy",
+        "people", "windows",
+    )  # fmt: skip
+    section.add(page.table(columns, rows, best=best, label=title))
+    names = [
+        " · ".join([_task(r), *([r.data] if several else []), r.model.rpartition("/")[2]])
         for r in results
     ]
-    columns = ("task", "model", "macro-F1", "95 % interval", "accuracy", "people", "windows")
-    chart = drawing.interval_chart(
-        [(f"{r.task} · {r.model}", r.macro_f1, r.ci95.get("macro_f1")) for r in results]
+    chart = charts.interval_chart(
+        [
+            (name, r.macro_f1, r.ci95.get("macro_f1"))
+            for name, r in zip(names, results, strict=True)
+        ],
+        groups=[r.model for r in results],
     )
-    section.blocks.append(Block(page.table(columns, rows, best=sorted(best))))
-    section.blocks.append(Block(chart, "Macro-F1"))
-    notes = list(dict.fromkeys(w for r in results for w in r.warnings))
+    section.add(chart, "Macro-F1")
+    notes = [*_unequal_tests(results), *dict.fromkeys(w for r in results for w in r.warnings)]
     if notes:
-        section.blocks.append(Block(page.warnings(notes)))
+        section.add(page.warnings(notes), "Read this with the numbers")
     return section
 
 
-def result(report: Report, value: Result) -> Section:
-    """Add confusion matrix and per-class bars of one result."""
-    section = report.section(f"{value.task.replace('_', ' ').capitalize()}: {value.model}")
-    section.intro = f"{value.data}: {value.protocol}."
-    matrix = drawing.confusion_matrix(value.confusion, value.labels)
-    bars = drawing.class_bars(value.per_class)
-    section.blocks.append(
-        Block(
-            page.side_by_side(matrix, bars),
-            "Confusion matrix and F1 per class",
-            "Rows are the truth, columns the choice; numbers are percent of the true class.",
-        )
-    )
-    if value.warnings:
-        section.blocks.append(Block(page.warnings(value.warnings)))
-    section.blocks.append(
-        Block(page.code(dump_yaml(value.settings), "Settings of this evaluation"))
-    )
-    return section
+def result(report: Report, value: Result, *, names_data: bool = False) -> Section:
+    """Add confusion matrix and scores per class of one result.
 
-
-def labelling(report: Report, value: Labelling) -> Section:
-    """Add the timeline of a labelled recording, with the truth below it where there is one."""
-    recording = value.recording
+    Args:
+        report: The page.
+        value: The result.
+        names_data: Whether the heading names the data set, because the page is about several.
+    """
+    title = f"{_task(value).capitalize()}: {value.model}"
     section = report.section(
-        "Timeline",
-        f"{recording.id}: {drawing.clock(recording.duration_s)} long, "
-        f"{len(value.segments)} segments by {value.model} from {value.how}.",
+        title + (f" on {value.data}" if names_data else ""), f"{value.data}: {value.protocol}."
     )
-    tracks: dict[str, list[tuple[float, float, str, str]]] = {
-        "labelled": [
-            (
-                s.start_s,
-                s.end_s,
-                s.label,
-                f"{_span(s.start_s, s.end_s)}\nconfidence {s.confidence:.2f}",
-            )
-            for s in value.segments
-        ]
-    }
-    truth = [
-        (a.start_s, a.end_s, a.labels[0], _span(a.start_s, a.end_s))
-        for a in recording.annotations
-        if a.end_s is not None and a.labels
-    ]
-    if truth:
-        tracks["truth"] = truth
-    names = list(dict.fromkeys([*value.labels, *(t[2] for t in truth), "unknown"]))
-    chart = drawing.timeline(tracks, recording.duration_s, names, signal=_norm(recording))
-    section.blocks.append(Block(chart))
-    times = _time_per_label(value)
-    section.blocks.append(
-        Block(page.table(("activity", "time", "share"), times), "Time per activity")
+    matrix = charts.confusion_matrix(value.confusion, value.labels)
+    scores = charts.class_table(value.per_class)
+    note = (
+        "In the matrix rows are the truth and columns the choice; numbers are percent of the true "
+        "class, added up over folds and repetitions."
     )
-    columns = ("start", "end", "activity", "confidence")
-    rows = [
-        [drawing.clock(s.start_s), drawing.clock(s.end_s), s.label, s.confidence]
-        for s in value.segments
-    ]
-    shown = Markup("<details><summary>All {} segments</summary>{}</details>").format(
-        len(rows), page.table(columns, rows)
+    used = page.code(dump_yaml(value.settings), "Settings of this evaluation")
+    section.add(
+        page.side_by_side(matrix, scores) + used, "Confusion matrix and scores per class", note
     )
-    section.blocks.append(Block(shown))
     return section
 
 
@@ -130,48 +106,59 @@ def embedding_map(
     """Add the map of features in 2-D (neighbourhoods) and 3-D (turn it with the pointer)."""
     section = report.section(
         "Embedding map",
-        f"Each point is one window as {model} sees it; colours are the true labels.",
+        f"Each point is one window as {model} sees it. Points of one colour that lie together are "
+        "easy to tell from the others; if points lie together by person instead, the model sees "
+        "who moves more than what is done.",
     )
-    names = list(dict.fromkeys(sorted(labels)))
-    number = {name: i for i, name in enumerate(names)}
-    for dims, method, title in (
-        (2, "tsne", "2-D (t-SNE)"),
-        (3, "pca", "3-D (principal components)"),
+    for dims, method, title, note in (
+        (2, "tsne", "Neighbourhoods (t-SNE, 2-D)", "Distances between groups mean nothing here."),
+        (
+            3,
+            "pca",
+            "Principal components (3-D)",
+            "Drag or use the arrow keys to turn; click the map, then use the wheel to zoom.",
+        ),
     ):
         points, rows = layout(features_ND, dims=dims, method=method, limit=1500)
-        groups = [number[labels[i]] for i in rows]
-        tips = [f"person {people[i]}" for i in rows]
-        cloud = drawing.point_cloud(points, groups, names, tips, dims=dims)
-        note = "Click a label to hide it." + (" Drag to turn, wheel to zoom." if dims == 3 else "")
-        section.blocks.append(Block(cloud, title, note))
+        groupings = {
+            "activity": [labels[i] for i in rows],
+            "person": [people[i] for i in rows],
+        }
+        cloud = point_cloud(points, groupings, dims=dims, label=f"Embeddings of {model}, {title}")
+        section.add(cloud, title, note)
     return section
 
 
 def findings(report: Report, values: Sequence[Finding]) -> Section:
-    """Add what was inferred or changed while reading the input."""
+    """Add what was inferred or changed while reading the input; equal findings once."""
     section = report.section(
         "What was inferred about the input", "Nothing is guessed silently; each line says why."
     )
-    order = {"warning": 0, "unknown": 1, "fixed": 2, "inferred": 3, "ok": 4}
     rows = [
-        [page.badge(f.status), f.check, f.fact, f.evidence, f.remedy]
-        for f in sorted(values, key=lambda f: order[f.status])
+        [
+            page.badge(f.status),
+            Markup("<code>{}</code>{}{}").format(
+                f.check,
+                f.fact,
+                Markup("<small>{}</small>").format(f.evidence) if f.evidence else "",
+            ),
+            f.remedy,
+        ]
+        for f in sorted(dict.fromkeys(values), key=lambda f: _STATUSES.index(f.status))
     ]
-    columns = ("status", "check", "fact", "evidence", "what you can do")
     if rows:
-        section.blocks.append(Block(page.table(columns, rows)))
+        table = page.table(("status", "fact and evidence", "what you can do"), rows)
+        section.add(Markup('<div class="findings">{}</div>').format(table))
+    else:
+        section.add(Markup("<p>{}</p>").format("Nothing had to be inferred or changed."))
     return section
 
 
 def data_card(
     report: Report, name: str, info: Mapping[str, Any], counts: Mapping[str, Any]
 ) -> Section:
-    """Add the card of a data set: licence, citation, placements, caveats, counts."""
-    section = report.section(f"Data: {name}")
-    card = {str(k): v for k, v in (info.get("card") or {}).items()}
-    flat = {k.replace("_", " "): v for k, v in card.items() if not isinstance(v, dict)}
-    section.blocks.append(Block(page.key_values({**flat, **counts})))
-    return section
+    """Add the card of a data set from the content of its `dataset.json` and further facts."""
+    return cards.card_of(name, info, facts=counts).add_to(report)
 
 
 def training(
@@ -180,76 +167,99 @@ def training(
     """Add loss curves and key facts of a run."""
     section = report.section("Training")
     epochs = [r for r in records if r.get("kind") == "epoch"]
-    x = [r["epoch"] + 1 for r in epochs]
-    curves = {
-        part: (x, [(r.get(part) or {}).get("loss") for r in epochs])
-        for part in ("train", "validation")
-    }
-    section.blocks.append(Block(drawing.lines(curves, x_name="epoch", y_name="loss"), "Loss"))
-    parts = sorted({n for r in epochs for n in r["train"].get("parts", {})})
-    if parts:
-        series = {n: (x, [r["train"].get("parts", {}).get(n) for r in epochs]) for n in parts}
-        section.blocks.append(
-            Block(
-                drawing.lines(series, x_name="epoch", y_name="loss"), "Parts of the training loss"
-            )
-        )
-    names = sorted({n for r in epochs for n in r["train"].get("datasets", {})})
-    if len(names) > 1:
-        series = {n: (x, [r["train"].get("datasets", {}).get(n) for r in epochs]) for n in names}
-        section.blocks.append(
-            Block(
-                drawing.lines(series, x_name="epoch", y_name="loss"), "Training loss per data set"
-            )
-        )
-    wanted = (
-        "status",
-        "epochs",
-        "steps",
-        "num_samples",
-        "num_parameters",
-        "duration_s",
-        "device",
-        "precision",
-    )
-    section.blocks.append(
-        Block(page.key_values({k.replace("_", " "): metrics.get(k) for k in wanted}))
-    )
+    facts = {shown: metrics.get(key) for key, shown in _RUN_FACTS.items()}
+    facts["status"] = str(facts["status"] or "not finished").replace("_", " ")
+    if metrics.get("duration_s"):
+        facts["time"] = f"{metrics['duration_s']:,.0f} s"
+    both = _series(epochs, ("train", "validation"), ())
+    chart = charts.curves(both, x_name="epoch", y_name="loss", dashed=("validation",), wide=930)
+    section.add(chart + _numbers(both), "Loss")
+    small = []
+    for key, title in (("parts", "Parts of the loss"), ("datasets", "Loss per data set")):
+        names = sorted({n for r in epochs for n in (r.get("train") or {}).get(key, {})})
+        if len(names) > 1:
+            found = {n: _series(epochs, ("train",), (key, n)) for n in names}
+            series = {n: parts["train"] for n, parts in found.items() if parts}
+            chart = charts.curves(series, x_name="epoch", y_name="training loss", wide=410)
+            small.append(_titled(title, chart + _numbers(series)))
+    steps = [r for r in records if r.get("kind") == "step"] or epochs
+    if len(steps) > 1:
+        rates = {"learning rate": ([r["step"] for r in steps], [r.get("lr") for r in steps])}
+        chart = charts.curves(rates, x_name="step", y_name="learning rate", wide=410)
+        small.append(_titled("Learning rate", chart))
+    if small:
+        section.add(page.side_by_side(*small))
+    section.add(page.key_values(facts), "Run")
     return section
 
 
 def settings(report: Report, text: str, title: str = "Settings") -> Section:
     """Add the resolved settings."""
-    section = report.section(title)
-    section.blocks.append(Block(page.code(text, "Show the resolved recipe")))
+    section = report.section(title, "Running this recipe again repeats the run.")
+    section.add(page.code(text, "Show the resolved recipe"))
     return section
 
 
-def _norm(recording: Recording) -> tuple[np.ndarray, np.ndarray] | None:
-    """Times and norm of acceleration of the first stream that has three axes of it."""
-    for stream in recording.imus.values():
-        columns = [
-            i for i, c in enumerate(stream.channels) if c.sensor == "acc" and c.axis in "xyz"
-        ][:3]
-        if len(columns) == 3:
-            norm = np.linalg.norm(stream.samples_TC[:, columns], axis=1)
-            keep = np.isfinite(norm)
-            return stream.times_s[keep], norm[keep]
-    return None
+def _series(
+    epochs: Sequence[Mapping[str, Any]], parts: Sequence[str], keys: Sequence[str]
+) -> dict[str, tuple[list[float], list[float | None]]]:
+    """Epoch numbers (from 1) and the loss found at `keys` (none = the total) per part."""
+    out: dict[str, tuple[list[float], list[float | None]]] = {}
+    for part in parts:
+        values = []
+        for record in epochs:
+            value: Any = record.get(part) or {}
+            for key in keys or ("loss",):
+                value = value.get(key) if isinstance(value, Mapping) else None
+            values.append(value)
+        if any(v is not None for v in values):
+            out[part] = ([float(r["epoch"] + 1) for r in epochs], values)
+    return out
 
 
-def _time_per_label(value: Labelling) -> list[list[Any]]:
-    total = sum(s.end_s - s.start_s for s in value.segments) or 1.0
-    sums: dict[str, float] = {}
-    for segment in value.segments:
-        sums[segment.label] = sums.get(segment.label, 0.0) + segment.end_s - segment.start_s
-    rows = sorted(sums.items(), key=lambda item: -item[1])
-    return [[name, drawing.clock(s), f"{s / total:.0%}"] for name, s in rows]
+def _titled(title: str, html: Markup) -> Markup:
+    return Markup("<h3>{}</h3>{}").format(title, html)
 
 
-def _interval(pair: tuple[float, float] | None) -> str:
-    return f"[{pair[0]:.3f}, {pair[1]:.3f}]" if pair else ""
+def _numbers(series: Mapping[str, tuple[Sequence[float], Sequence[float | None]]]) -> Markup:
+    """The values of a chart as a folded table, for readers who want or need numbers."""
+    if not series:
+        return Markup("")
+    xs = next(iter(series.values()))[0]
+    rows = [
+        [int(x), *("-" if ys[i] is None else f"{ys[i]:.4g}" for _, ys in series.values())]
+        for i, x in enumerate(xs)
+    ]
+    return page.folded("Numbers", page.table(("epoch", *series), rows))
 
 
-def _span(start_s: float, end_s: float) -> str:
-    return f"{drawing.clock(start_s)} - {drawing.clock(end_s)}"
+def _unequal_tests(results: Sequence[Result]) -> list[str]:
+    """One sentence per data set whose results are over different numbers of people."""
+    people: dict[str, set[int]] = {}
+    for r in results:
+        people.setdefault(r.data, set()).add(r.counts.get("test_subjects", 0))
+    return [
+        f"The results on {name} are over different people ({', '.join(map(str, sorted(found)))} "
+        "tested): differences between models can come from that."
+        for name, found in people.items()
+        if len(found) > 1
+    ]
+
+
+def _comparison_row(r: Result, names_data: bool) -> list[Any]:
+    interval = r.ci95.get("macro_f1")
+    return [
+        _task(r),
+        *([r.data] if names_data else []),
+        r.model,
+        r.macro_f1,
+        f"[{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "-",
+        r.accuracy,
+        r.counts.get("test_subjects", 0),
+        r.counts.get("test_windows", 0),
+    ]
+
+
+def _task(r: Result) -> str:
+    shots = f", {r.counts['shots']} shots" if "shots" in r.counts else ""
+    return r.task.replace("_", " ") + shots

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from otolith.core.config import component, config
+from otolith.core.errors import ConfigError
 from otolith.objectives import LossOutput
 from otolith.systems import SYSTEMS
 from otolith.systems import System as BaseSystem
@@ -43,7 +44,7 @@ class Config:
     base: component(SYSTEMS)  # pyrefly: ignore  # the field type is made at run time
     width: Annotated[int, Field(gt=0)]
     labels: tuple[str, ...]
-    class_weights: tuple[float, ...] = ()
+    class_weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
     freeze: Literal["none", "base"] = "none"
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.8
     head_lr_scale: Annotated[float, Field(gt=0)] = 10.0
@@ -62,6 +63,7 @@ class System(BaseSystem):
 
     def __init__(self, config: Config, base: BaseSystem | None = None) -> None:
         super().__init__()
+        _check(config)
         self.config = config
         self.base = base if base is not None else config.base.module.System(config.base.config)
         self.norm = nn.LayerNorm(config.width, elementwise_affine=False)
@@ -81,12 +83,17 @@ class System(BaseSystem):
             self.base.eval()
         return self
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names, in the order of `classify`'s columns."""
+        return self.config.labels
+
     def embed(self, batch: Batch) -> Tensor:
         """Return the base's embedding [B, D]."""
         return self.base.embed(batch)
 
     def classify(self, batch: Batch) -> Tensor:
-        """Return logits [B, K]."""
+        """Return logits [B, K], one column per entry of `labels`."""
         return self.head(self.dropout(self.norm(self.base.embed(batch))))
 
     def loss(self, batch: Batch) -> LossOutput:
@@ -115,14 +122,17 @@ class System(BaseSystem):
         )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return one group per depth with its rate; norms and biases do not decay."""
+        """Return one group per depth with its rate; norms and biases do not decay.
+
+        The linear layer learns fastest; the base's parts behind its encoder learn as fast as the
+        base allows, and every block below learns `layer_decay` times as fast as the one above it.
+        """
         named = [(n, p) for n, p in self.base.named_parameters() if p.requires_grad]
-        depths = {name: _depth(name) for name, _ in named}
-        deepest = max((d for d in depths.values() if d is not None), default=-1)
+        depths = [_depth(name) for name, _ in named]
+        deepest = max((d for d in depths if d is not None), default=0)
         groups: dict[tuple[int, bool], dict[str, Any]] = {}
-        for name, parameter in named:
-            depth = depths[name]
-            below_top = deepest + 1 - (0 if depth is None and "head" in name else (depth or -1) + 1)
+        for (_, parameter), depth in zip(named, depths, strict=True):
+            below_top = deepest + 1 - (deepest + 1 if depth is None else depth)
             decays = parameter.ndim > 1
             group = groups.setdefault(
                 (below_top, decays),
@@ -142,7 +152,26 @@ class System(BaseSystem):
         return [*groups.values(), head]
 
 
+def _check(config: Config) -> None:
+    """Refuse settings that contradict each other."""
+    if len(set(config.labels)) < max(2, len(config.labels)):
+        raise ConfigError(
+            f"The classifier has the labels {', '.join(config.labels) or '(none)'}.",
+            "Give two or more different labels.",
+        )
+    if config.class_weights and len(config.class_weights) != len(config.labels):
+        raise ConfigError(
+            f"There are {len(config.class_weights)} class_weights for {len(config.labels)} labels.",
+            "Give one weight per label, or none.",
+        )
+
+
 def _depth(name: str) -> int | None:
-    """Number of the layer that a parameter belongs to; None if its name has none."""
+    """Depth of a parameter in the base's encoder: 0 before the blocks, then 1, 2, ...
+
+    None = it stands behind the encoder (or the base has no part of that name).
+    """
+    if not re.search(r"(?:^|\.)encoder\.", name):
+        return None
     match = re.search(r"(?:layers|blocks)\.(\d+)\.", name)
-    return int(match[1]) if match else None
+    return int(match[1]) + 1 if match else 0

@@ -75,6 +75,9 @@ class Config:
         is_target_normalised: Whether reconstruction targets are normalised per patch and channel.
         is_balanced: Whether each loss is divided by its running mean.
         balance_decay: Share of the old running mean that is kept per step.
+        pooling: What `embed` gives: `mean` over all real tokens [D], for any channels;
+            `per_channel`, the mean over time of every channel, joined [C * D], for data whose
+            windows have the same channels in the same order.
         upstream_quirks: Behaviour of the authors' code that is kept only on request:
             `padding_is_data` cuts and trains on padding as if it were signal;
             `dropped_channels_without_loss` leaves hidden channels out of the reconstruction.
@@ -94,6 +97,7 @@ class Config:
     is_target_normalised: bool = True
     is_balanced: bool = True
     balance_decay: float = 0.99
+    pooling: Literal["mean", "per_channel"] = "mean"
     upstream_quirks: tuple[Quirk, ...] = ()
 
 
@@ -135,10 +139,18 @@ class System(BaseSystem):
             self.encoder.channel_position.requires_grad_(False)
 
     def embed(self, batch: Batch) -> Tensor:
-        """Return the mean of the real tokens [B, D], float32; call it in evaluation mode."""
+        """Return one vector per sample, float32, pooled as the settings say.
+
+        Call it in evaluation mode.
+        """
         patches = self._prepare(batch)
         features = self.encoder.encode(patches, texts=self.describe_channels(batch))
-        return self.encoder.tokens(features, patches).pooled_BD.float()
+        if self.config.pooling == "mean":
+            return self.encoder.tokens(features, patches).pooled_BD.float()
+        real_BP11 = patches.mask_BP[:, :, None, None].to(features.dtype)
+        mean_BCD = (features * real_BP11).sum(1) / real_BP11.sum(1).clamp(min=1.0)
+        real_BC1 = patches.channel_mask_BC.unsqueeze(-1).to(features.dtype)
+        return (mean_BCD * real_BC1).flatten(1).float()
 
     def loss(self, batch: Batch) -> LossOutput:
         """Return the loss; patch durations, masks and view 2 are drawn from `batch.keys_B`.
@@ -190,6 +202,7 @@ class System(BaseSystem):
             total=self.balance(losses, weights),
             parts=reconstruction.parts | contrast.parts,
             per_sample_B=_weighted(reconstruction, contrast, weights),
+            is_global=True,
         )
 
     def encode_views(

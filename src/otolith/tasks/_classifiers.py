@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -47,7 +48,6 @@ def fit_predict(
         DataError: There are no training rows.
     """
     from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
 
     if not len(train_ND):
         raise DataError("There is no window to learn from.", "Use more people or shorter windows.")
@@ -56,28 +56,74 @@ def fit_predict(
     if len(present) == 1:
         scores_NK[:, present] = 1.0
         return scores_NK
-    train_ND, test_ND = standardise(train_ND, test_ND)
     if head == "logistic":
-        classifier = LogisticRegression(C=strength, max_iter=1000, class_weight="balanced")
-    else:
-        classifier = RandomForestClassifier(
-            num_trees, class_weight="balanced_subsample", random_state=seed, n_jobs=-1
-        )
+        predict = fit_logistic(train_ND, label_N, num_classes=num_classes, strength=strength)
+        return predict(test_ND)
+    train_ND, test_ND = standardise(train_ND, test_ND)
+    classifier = RandomForestClassifier(
+        num_trees, class_weight="balanced_subsample", random_state=seed, n_jobs=-1
+    )
     classifier.fit(train_ND, label_N)
     scores_NK[:, classifier.classes_] = classifier.predict_proba(test_ND)
     return scores_NK
 
 
+def fit_logistic(
+    train_ND: np.ndarray, label_N: np.ndarray, *, num_classes: int, strength: float = 1.0
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Fit a logistic regression once, for features that come in pieces.
+
+    Args:
+        train_ND: Training features; NaN = missing.
+        label_N: int64 class of each training row.
+        num_classes: K.
+        strength: Inverse of the penalty.
+
+    Returns:
+        A function: features [M, D] -> probabilities [M, K], float64.
+
+    Raises:
+        DataError: The training rows hold fewer than two classes.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if len(np.unique(label_N)) < 2:
+        raise DataError(
+            f"{len(label_N)} example windows of one class cannot be learned from.",
+            "Give examples of two or more classes.",
+        )
+    mean, scale = _scale(train_ND)
+    classifier = LogisticRegression(C=strength, max_iter=1000, class_weight="balanced")
+    classifier.fit(_apply(train_ND, mean, scale), label_N)
+
+    def predict(features_MD: np.ndarray) -> np.ndarray:
+        scores_MK = np.zeros((len(features_MD), num_classes))
+        scores_MK[:, classifier.classes_] = classifier.predict_proba(
+            _apply(features_MD, mean, scale)
+        )
+        return scores_MK
+
+    return predict
+
+
 def standardise(train_ND: np.ndarray, test_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scale both parts by the training part's mean and deviation; NaN becomes 0 (the mean)."""
-    counts = np.maximum(np.isfinite(train_ND).sum(axis=0), 1)
-    clean = np.where(np.isfinite(train_ND), train_ND, 0.0)
-    mean = clean.sum(axis=0) / counts
-    centred = np.where(np.isfinite(train_ND), train_ND - mean, 0.0)
-    deviation = np.sqrt((centred**2).sum(axis=0) / counts)
-    deviation[deviation < 1e-8] = 1.0
-    test = np.where(np.isfinite(test_ND), (test_ND - mean) / deviation, 0.0)
-    return centred / deviation, test
+    mean, scale = _scale(train_ND)
+    return _apply(train_ND, mean, scale), _apply(test_ND, mean, scale)
+
+
+def _scale(train_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of the finite values; a constant feature gets deviation 1."""
+    is_known = np.isfinite(train_ND)
+    counts = np.maximum(is_known.sum(axis=0), 1)
+    mean = np.where(is_known, train_ND, 0.0).sum(axis=0, dtype=np.float64) / counts
+    squares = np.where(is_known, train_ND - mean, 0.0) ** 2
+    scale = np.sqrt(squares.sum(axis=0) / counts)
+    return mean, np.where(scale < 1e-8, 1.0, scale)
+
+
+def _apply(x_ND: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(x_ND), (x_ND - mean) / scale, 0.0)
 
 
 def prototypes(train_ND: np.ndarray, label_N: np.ndarray, num_classes: int) -> np.ndarray:

@@ -4,32 +4,46 @@
 
 from __future__ import annotations
 
-import copy
-import tempfile
 from dataclasses import field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import torch
+from pydantic import Field
 
-from otolith.core.config import Selected, config
-from otolith.core.errors import CheckpointError
+from otolith.core.config import config, to_plain
+from otolith.core.errors import TrainingError
+from otolith.core.progress import progress
 from otolith.datasets._part import DatasetPart
-from otolith.systems import SYSTEMS
-from otolith.systems.classifier import Config as ClassifierConfig
-from otolith.systems.classifier import System as Classifier
 from otolith.tasks._model import Model
-from otolith.tasks._people import Fold, subject_folds
-from otolith.tasks._result import Result, summarise
-from otolith.tasks._windows import EvaluationWindows, Labelled, choose_folds, labelled_windows
-from otolith.tasks.probe import counts, pool, take_fraction
+from otolith.tasks._people import Fold
+from otolith.tasks._result import Result
+from otolith.tasks._tuning import (
+    EpochBar,
+    classify,
+    hold_out_people,
+    people_facts,
+    require_trainable,
+    train_classifier,
+)
+from otolith.tasks._windows import (
+    EvaluationWindows,
+    Folds,
+    Labelled,
+    Seeds,
+    Share,
+    labelled_windows,
+)
+from otolith.tasks.probe import run_folds
 from otolith.training.callbacks import Callback
-from otolith.training.config import EarlyStopConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
-from otolith.training.loop import fit
-from otolith.windows.dataset import WindowDataset
-from otolith.windows.loader import BatchLoader, make_loader
-from otolith.windows.sampling import GlobalBatchSampler
+from otolith.training.checkpoints import save_model
+from otolith.training.config import (
+    CheckpointConfig,
+    EarlyStopConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainingConfig,
+)
 
 
 @config
@@ -44,17 +58,22 @@ class Config:
         train_fraction: Share of the training windows of each class to learn from.
         validation_folds: One of so many parts of the training people chooses the epoch.
         layer_decay: Factor of the learning rate per layer towards the input.
+        head_lr_scale: Factor of the learning rate of the linear layer.
         training: The loop.
         seeds: One repetition each.
+        keep: Model folder to write; empty = keep nothing. After the folds (whose numbers say how
+            good such a model is) a further model learns from all people, less those that choose
+            the epoch. `otolith label` takes the folder and knows the labels.
     """
 
     windows: EvaluationWindows = field(default_factory=EvaluationWindows)
-    folds: int | str = 5
+    folds: Folds = 5
     what: Literal["head", "all"] = "all"
     class_weights: Literal["balanced", "none"] = "balanced"
-    train_fraction: float = 1.0
-    validation_folds: int = 5
-    layer_decay: float = 0.8
+    train_fraction: Share = 1.0
+    validation_folds: Annotated[int, Field(ge=2)] = 5
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.8
+    head_lr_scale: Annotated[float, Field(gt=0)] = 10.0
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
             epochs=30,
@@ -62,9 +81,11 @@ class Config:
             optimizer=OptimizerConfig(lr=3e-4, weight_decay=0.01),
             schedule=ScheduleConfig(name="cosine", warmup_epochs=1),
             early_stop=EarlyStopConfig(patience=6),
+            checkpoint=CheckpointConfig(keep=0),
         )
     )
-    seeds: tuple[int, ...] = (0,)
+    seeds: Seeds = (0,)
+    keep: str = ""
 
 
 def evaluate(
@@ -74,104 +95,69 @@ def evaluate(
 
     The epoch is chosen on people held out from the training people; the test people play no part.
 
+    Args:
+        model: A model with weights; it stays as it is.
+        part: Labelled data set.
+        settings: See `Config`.
+        callbacks: Follow every training besides the progress bar.
+
     Raises:
         CheckpointError: The model has no weights to train.
         LeakageError: Nobody is left to test on.
+        TrainingError: The folder to keep the model in exists, or training had to stop.
     """
-    if not model.system.trainable:
-        raise CheckpointError(
-            f'"{model.name}" has no weights to fine-tune.', "Use probe, few_shot or knn with it."
-        )
+    require_trainable(model)
+    if settings.keep and Path(settings.keep).expanduser().exists():
+        raise TrainingError(f"{settings.keep} exists already.", "Name a folder that is new.")
     data = labelled_windows(part, settings.windows)
-    rows = []
-    for repetition, seed in enumerate(settings.seeds):
-        folds, described, warnings = choose_folds(model, part, data, settings.folds, seed)
-        for fold in folds:
-            scores = _run_fold(model, data, fold, settings, seed, callbacks)
-            rows.append((fold.test, scores, repetition))
-    return summarise(
-        pool(rows, data),
-        labels=data.labels,
-        task="fine_tune",
-        model=model.name,
-        data=part.name,
-        protocol=f"fine-tuning of {settings.what}; {described}",
-        counts=counts(data, folds),
-        settings=settings,
-        warnings=warnings,
-    )
+    folds = 1 if settings.folds == "official" else int(settings.folds)
+    rounds = len(settings.seeds) * min(folds, len(np.unique(data.subject_N))) + bool(settings.keep)
+    done = 0
+    with progress(rounds * settings.training.epochs, f"{model.name}: fine-tuning") as bar:
+
+        def score(fold: Fold, seed: int) -> np.ndarray:
+            nonlocal done
+            done += 1
+            train, validation = hold_out_people(data, fold.train, settings.validation_folds, seed)
+            following = (EpochBar(bar, f"training {done} of {rounds}"), *callbacks)
+            tuned = train_classifier(model, data, train, validation, settings, seed, following)
+            return classify(tuned, data.windows, fold.test, settings.training.batch_size)
+
+        result = run_folds(
+            model, part, data, settings, score,
+            task="fine_tune", protocol=f"fine-tuning of {_WHAT[settings.what]}",
+        )  # fmt: skip
+        if settings.keep:
+            _keep(model, part, data, settings, (EpochBar(bar, "model to keep"), *callbacks))
+    return result
 
 
-def _run_fold(
+_WHAT = {"head": "a linear layer on the frozen model", "all": "the whole model"}
+
+
+def _keep(
     model: Model,
+    part: DatasetPart,
     data: Labelled,
-    fold: Fold,
     settings: Config,
-    seed: int,
     callbacks: tuple[Callback, ...],
-) -> np.ndarray:
-    """Train on one fold; return the scores of its test windows."""
-    inner = subject_folds(
-        data.subject_N[fold.train], num_folds=settings.validation_folds, seed=seed
-    )[0]
-    train = take_fraction(fold.train[inner.train], data.label_N, settings.train_fraction, seed)
-    validation = fold.train[inner.test]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        classifier = _classifier(model, data, train, settings)
-    with tempfile.TemporaryDirectory() as folder:
-        fit(
-            classifier,
-            _loader(data.windows, train, settings, seed, shuffle=True),
-            _loader(data.windows, validation, settings, seed, shuffle=False),
-            settings.training,
-            folder=Path(folder),
-            system_name="classifier",
-            seed=seed,
-            callbacks=callbacks,
-        )
-        from otolith.training.checkpoints import load_model_folder
-
-        best, _ = load_model_folder(Path(folder) / "checkpoints" / "best")
-    return _scores(best, data.windows, fold.test, settings.training.batch_size)
-
-
-def _classifier(model: Model, data: Labelled, train: np.ndarray, settings: Config) -> Classifier:
-    """A copy of the model with a fresh linear layer."""
-    base = copy.deepcopy(model.system)
-    width = model.embed_batch(data.windows.batch(train[:1], epoch=0)).shape[1]
-    weights: tuple[float, ...] = ()
-    if settings.class_weights == "balanced":
-        frequency = np.bincount(data.label_N[train], minlength=len(data.labels))
-        weights = tuple((len(train) / len(data.labels) / np.maximum(frequency, 1)).tolist())
-    name = type(model.system).__module__.rsplit(".", 1)[-1]
-    chosen = ClassifierConfig(
-        base=Selected(SYSTEMS, name, model.system.config),
-        width=width,
-        labels=data.labels,
-        class_weights=weights,
-        freeze="base" if settings.what == "head" else "none",
-        layer_decay=settings.layer_decay,
-        target="label",
-    )
-    return Classifier(chosen, base)
-
-
-def _loader(
-    windows: WindowDataset, rows: np.ndarray, settings: Config, seed: int, *, shuffle: bool
-) -> BatchLoader:
-    sampler = GlobalBatchSampler(
-        len(rows), settings.training.batch_size, seed=seed, shuffle=shuffle
-    )
-    return make_loader(windows.select(rows), sampler, num_workers=settings.training.num_workers)
-
-
-def _scores(system: Classifier, windows: WindowDataset, rows: np.ndarray, size: int) -> np.ndarray:
-    """Class probabilities [N, K] of the given windows."""
-    system.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), size):
-            batch = windows.batch(rows[start : start + size], epoch=0)
-            parts.append(system.classify(batch).float().softmax(dim=1).numpy())
-    return np.concatenate(parts)
+) -> None:
+    """Train on all people and write the model folder."""
+    seed = settings.seeds[0]
+    everyone = np.arange(len(data.label_N))
+    train, validation = hold_out_people(data, everyone, settings.validation_folds, seed)
+    tuned = train_classifier(model, data, train, validation, settings, seed, callbacks)
+    provenance = {
+        "task": "fine_tune",
+        "seed": seed,
+        "is_pretrain": False,
+        "window_s": settings.windows.window_s,
+        "settings": to_plain(settings),
+        "init_from": str(model.path or model.name),
+        "init_provenance": model.provenance,
+        "data": {
+            "datasets": {part.name: people_facts(data, train, validation)},
+            "labels": list(data.labels),
+        },
+    }
+    save_model(Path(settings.keep).expanduser(), "classifier", tuned, provenance)

@@ -15,7 +15,7 @@ from otolith.core.errors import CheckpointError, TrainingError
 from otolith.core.files import read_json, write_json, write_text
 from otolith.systems import KeyReport, System
 from otolith.training.callbacks import Callback
-from otolith.training.checkpoints import find_folder, load_weights, read_model, writing
+from otolith.training.checkpoints import CARD, find_folder, load_weights, read_model, writing
 from otolith.training.devices import Devices
 from otolith.training.loaders import BatchLoader
 from otolith.training.loop import RunResult, fit
@@ -122,9 +122,7 @@ def init_from(system: System, path: Path, *, strict: bool = True) -> KeyReport:
     Raises:
         CheckpointError: The folder is no model, or weights do not fit and `strict` is true.
     """
-    path = Path(path)
-    best = path / CHECKPOINTS / "best"
-    folder = find_folder(best if (path / CONFIG).is_file() else path)
+    folder = _weights_folder(Path(path))
     _, weights = read_model(folder)
     return load_weights(system, weights, source=str(folder), strict=strict)
 
@@ -160,6 +158,7 @@ def _run(
     system = recipe.system.module.System(recipe.system.config)
     if recipe.init_from and not checkpoint:
         _init(recipe, system, folder, devices)
+    ancestors = _ancestors(folder) if recipe.init_from else {}
     return fit(
         system,
         train_loader,
@@ -173,6 +172,7 @@ def _run(
             "seed": recipe.seed,
             "is_pretrain": recipe.data.is_pretrain,
             "init_from": recipe.init_from,
+            "init_provenance": ancestors,
             "data": facts,
             "version": _version(),
         },
@@ -192,8 +192,10 @@ def _check_unused(folder: Path) -> None:
 
 def _init(recipe: Recipe, system: System, folder: Path, devices: Devices) -> None:
     report = init_from(system, Path(recipe.init_from), strict=recipe.init_is_strict)
+    card = read_json(_weights_folder(Path(recipe.init_from)) / CARD)
     plain = {
         "from": recipe.init_from,
+        "provenance": card.get("provenance", {}),
         "loaded": sorted(report.loaded),
         "missing": list(report.missing),
         "unexpected": list(report.unexpected),
@@ -201,6 +203,18 @@ def _init(recipe: Recipe, system: System, folder: Path, devices: Devices) -> Non
     with devices.main_writes(f"write {INIT_REPORT}") as is_main:
         if is_main:
             write_json(folder / INIT_REPORT, plain)
+
+
+def _ancestors(folder: Path) -> dict[str, Any]:
+    """What the weights that a run started from were trained on; a resumed run knows it too."""
+    report = folder / INIT_REPORT
+    return read_json(report).get("provenance", {}) if report.is_file() else {}
+
+
+def _weights_folder(path: Path) -> Path:
+    """The model folder that a path stands for; of a run folder its best checkpoint."""
+    best = path / CHECKPOINTS / "best"
+    return find_folder(best if (path / CONFIG).is_file() else path)
 
 
 def _version() -> str:

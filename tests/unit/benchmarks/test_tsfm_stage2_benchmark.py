@@ -22,5 +22,5 @@ def test_one_json_line():
     line = json.loads(done.stdout)
     assert line["workload"] == "tsfm_stage2"
     assert line["batch_size"] == 2
-    assert 0.3 < line["gflop"] / line["plain_gflop"] < 1.01
+    assert 0 < line["gflop"] < line["plain_gflop"]
     assert line["median_s"] > 0

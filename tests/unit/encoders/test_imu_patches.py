@@ -118,3 +118,19 @@ def test_settings_round_trip_and_are_checked():
         parse(Config, {"patch_s": 0})
     with pytest.raises(ConfigError, match="min_s <= max_s"):
         parse(Config, {"patch_range": {"min_s": 2, "max_s": 1, "step_s": 0.5}})
+
+
+def test_levels_keep_what_normalising_takes_away():
+    stream = make_batch((200, 130), (6, 6)).streams["imu"]
+    shifted = dataclasses.replace(stream, values=stream.values * 2.0 + 5.0)
+    processor = PatchProcessor(Config(patch_s=1.3))
+    before, after = processor(stream), processor(shifted)
+    torch.testing.assert_close(before.values_BPNC, after.values_BPNC, atol=1e-4, rtol=1e-4)
+    real = before.mask_BP
+    mean, spread = before.levels_BPC2[real].unbind(-1)
+    new_mean, new_spread = after.levels_BPC2[real].unbind(-1)
+    torch.testing.assert_close(new_mean, 2.0 * mean + 0.5, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(10**new_spread, 2.0 * 10**spread, atol=1e-3, rtol=1e-2)
+    assert (before.levels_BPC2[~real] == 0).all()
+    joined = before.joined(after.values_BPNC)
+    torch.testing.assert_close(joined.levels_BPC2, before.levels_BPC2.repeat(2, 1, 1, 1))

@@ -173,3 +173,19 @@ def test_too_long_a_window_and_a_missing_stream_are_refused():
         make_encoder(max_positions=3)(make_batch())
     with pytest.raises(DataError, match='no stream "wrist"'):
         make_encoder(stream="wrist")(make_batch())
+
+
+def test_levels_reach_real_tokens_but_not_hidden_ones():
+    encoder = make_encoder(has_levels=True)
+    patches = make_patches(batch=1, patches=3, channels=2)
+    levels = torch.zeros(1, 3, 2, 2)
+    known = dataclasses.replace(patches, levels_BPC2=levels)
+    other = dataclasses.replace(patches, levels_BPC2=levels + 1.0)
+    hidden = torch.tensor([[False, True, False]])
+    with torch.no_grad():
+        first = encoder.embed_patches(known, masked_BP=hidden)
+        second = encoder.embed_patches(other, masked_BP=hidden)
+    assert (first[:, 1] == second[:, 1]).all()
+    assert (first[:, [0, 2]] != second[:, [0, 2]]).any()
+    with pytest.raises(DataError, match="has_levels"):
+        encoder.embed_patches(patches)

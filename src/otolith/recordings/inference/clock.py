@@ -15,7 +15,7 @@ from otolith.recordings.readers.raw_table import RawTable, TextColumn
 
 SCALES = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 SLOWEST_HZ, FASTEST_HZ = 1.5, 1500.0
-_EPOCH_S = 1e8
+_EPOCH_S, _YEAR_9999_S = 1e8, 2.5e11
 
 
 def read_text_times(table: RawTable, notes: Notes) -> None:
@@ -97,6 +97,9 @@ def set_seconds(track: Track, table: RawTable, options: ReadOptions, notes: Note
     Raises:
         DataError: The stamps stand still or fit no unit of time.
     """
+    for stamps_N in (track.times_N, track.counters_N):
+        if stamps_N is not None:
+            stamps_N[np.isinf(stamps_N)] = np.nan
     if track.times_N is None:
         return
     steps = track.steps(track.times_N)
@@ -123,6 +126,24 @@ def set_seconds(track: Track, table: RawTable, options: ReadOptions, notes: Note
         )
         track.counters_N, track.times_N = track.times_N, None
         return
+    unit = _unit(period, stated, notes)
+    spacing = float(np.nanmax(np.abs(track.times_N)))
+    if table.is_single_precision and np.spacing(np.float32(spacing)) > 0.25 * period:
+        raise notes.error(
+            "time.precision",
+            "The time column is single precision and too large to tell samples apart",
+            f"steps of {float(np.spacing(np.float32(spacing))):g}",
+            "Store it as float64 or int64.",
+        )
+    track.times_N = track.times_N * SCALES[unit]
+    earliest = float(np.nanmin(track.times_N))
+    if _EPOCH_S < earliest < _YEAR_9999_S:
+        start = datetime.fromtimestamp(earliest, tz=UTC).isoformat(timespec="milliseconds")
+        notes.add("time.epoch", "inferred", "Time counts from 1970.", f"the file starts at {start}")
+
+
+def _unit(period: float, stated: str, notes: Notes) -> str:
+    """Unit of numeric stamps with a usual step of `period`."""
     fitting = [u for u, s in SCALES.items() if SLOWEST_HZ <= 1.0 / (period * s) <= FASTEST_HZ]
     if not stated and not fitting:
         raise notes.error(
@@ -149,19 +170,7 @@ def set_seconds(track: Track, table: RawTable, options: ReadOptions, notes: Note
             evidence,
             "Pass time_unit to decide otherwise.",
         )
-    spacing = float(np.nanmax(np.abs(track.times_N)))
-    if table.is_single_precision and np.spacing(np.float32(spacing)) > 0.25 * period:
-        raise notes.error(
-            "time.precision",
-            "The time column is single precision and too large to tell samples apart",
-            f"steps of {float(np.spacing(np.float32(spacing))):g}",
-            "Store it as float64 or int64.",
-        )
-    track.times_N = track.times_N * SCALES[unit]
-    earliest = float(np.nanmin(track.times_N))
-    if earliest > _EPOCH_S:
-        start = datetime.fromtimestamp(earliest, tz=UTC).isoformat(timespec="milliseconds")
-        notes.add("time.epoch", "inferred", "Time counts from 1970.", f"the file starts at {start}")
+    return unit
 
 
 def _check_steps(forward: np.ndarray, notes: Notes) -> None:

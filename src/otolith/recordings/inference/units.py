@@ -77,6 +77,20 @@ def decide_acc(
             notes,
         )
         return stated, gravity
+    return _infer_acc(track, rest, shown, seen, sibling_unit, options, notes), gravity
+
+
+def _infer_acc(
+    track: Track,
+    rest: Rest | None,
+    shown: str,
+    seen: Gravity,
+    sibling_unit: str,
+    options: ReadOptions,
+    notes: Notes,
+) -> str:
+    """Unit of acceleration where nobody states it."""
+    evidence = _evidence(rest)
     if shown:
         why = (
             "at rest it shows one g"
@@ -90,7 +104,7 @@ def decide_acc(
             evidence,
             "Pass unit_acc (--unit-acc) to decide otherwise.",
         )
-        return shown, gravity
+        return shown
     if sibling_unit:
         notes.add(
             "units.acc",
@@ -98,7 +112,7 @@ def decide_acc(
             f'Acceleration of "{track.stream}" was taken to be in {_words(sibling_unit)}, like the total acceleration beside it.',
             evidence,
         )
-        return sibling_unit, gravity
+        return sibling_unit
     if options.on_unknown_unit == "assume_si":
         notes.add(
             "units.acc",
@@ -107,7 +121,7 @@ def decide_acc(
             evidence,
             "Pass unit_acc (--unit-acc).",
         )
-        return "m/s2", gravity
+        return "m/s2"
     is_raw = rest is not None and rest.is_steady and rest.quiet_level > 20
     fact = f'The unit of acceleration of "{track.stream}" is unclear' + (
         "; it looks like raw counts" if is_raw else ""
@@ -280,6 +294,16 @@ def decide_gyro(
     )
     stated = options.unit_gyro or named
     shown, evidence = _seen_gyro(rest, acc, acc_unit, found, rate_hz)
+    _note_gyro(track, stated, shown, evidence, options, notes)
+    unit = stated or shown or "rad/s"
+    _check_turning_speed(track, found, unit, rate_hz, notes)
+    return unit
+
+
+def _note_gyro(
+    track: Track, stated: str, shown: str, evidence: str, options: ReadOptions, notes: Notes
+) -> None:
+    """Say, or refuse to say, what the unit of angular rate is."""
     if stated and shown and shown != stated:
         notes.add(
             "units.gyro",
@@ -318,9 +342,6 @@ def decide_gyro(
             evidence,
             'Pass unit_gyro (--unit-gyro rad/s or deg/s), or on_unknown_unit="assume_si".',
         )
-    unit = stated or shown or "rad/s"
-    _check_turning_speed(track, found, unit, rate_hz, notes)
-    return unit
 
 
 def _seen_gyro(

@@ -199,3 +199,17 @@ def test_rate_of_the_user():
     track = make_track(counters=10 + 4 * np.arange(100))
     assert decide(track, stated_hz=25.0)["time.counter_step"] == "fixed"
     np.testing.assert_allclose(track.seconds, np.arange(100) / 25)
+
+
+@pytest.mark.parametrize("start", [1.7e9, 1e15, -5.0])
+def test_any_start_of_time(start):
+    track, notes = make_track(start + np.arange(100) * 0.25), Notes(Path("a.csv"))
+    clock.set_seconds(track, table(), ReadOptions(time_unit="s"), notes)
+    assert ("time.epoch" in {f.check for f in notes.of("")}) is (start == 1.7e9)
+
+
+def test_infinite_stamps_are_missing():
+    track = make_track([0.0, 0.02, 0.04, np.inf])
+    clock.set_seconds(track, table(), ReadOptions(), Notes(Path("a.csv")))
+    assert "time.missing_stamp" in clean(track)[0]
+    assert len(track.samples_NC) == 3

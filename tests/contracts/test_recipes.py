@@ -149,7 +149,9 @@ def test_debug_recipe_takes_steps(name, data, tmp_path):
 
 
 @needs_seglearn
-@pytest.mark.parametrize("name", [n for n in PAPER if read_recipe(n)["system"]["name"] == "tsfm_align"])
+@pytest.mark.parametrize(
+    "name", [n for n in PAPER if read_recipe(n)["system"]["name"] == "tsfm_align"]
+)
 def test_a_change_of_stage_2_reaches_the_loss(name, data):
     """Every variant, made small, gives a finite loss on a real batch."""
     changes = [

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -178,15 +179,13 @@ def test_agreement_is_a_share_of_time():
 
 
 def test_agreement_counts_time_with_truth_and_label_only():
-    value = recording(labels=())
     notes = (
         Annotation(start_s=2.0, end_s=4.0, labels=("b", "a")),
         Annotation(start_s=4.0, end_s=6.0, labels=("c",)),
         Annotation(start_s=1.0, end_s=None, labels=("a",)),
         Annotation(start_s=0.0, end_s=20.0, labels=("b",), track="other"),
     )
-    value = recording(labels=(), streams=[stream()])
-    value.__dict__["annotations"] = notes
+    value = dataclasses.replace(recording(labels=()), annotations=notes)
     segments = (Segment(0.0, 5.0, "a", 1.0),)
     assert agreement(labelling(value, segments=segments)) == pytest.approx(2 / 3)
 

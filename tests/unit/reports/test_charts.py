@@ -110,6 +110,14 @@ def test_curves_of_any_range_stay_inside(ys):
         assert 0 <= float(pair.split(",")[1]) <= high
 
 
+def test_whole_numbers_are_marked_at_whole_numbers():
+    page = Page(charts.curves({"a": ([1], [2.0])}, x_name="epoch", y_name="loss"))
+    assert "0.8" not in page.texts
+    assert "1" in page.texts
+    page = Page(charts.curves({"a": ([0.1, 0.9], [2.0, 3.0])}, x_name="s", y_name="loss"))
+    assert "0.5" in page.texts
+
+
 def test_curves_of_nothing_say_so():
     page = Page(charts.curves({"a": ([1], [None])}, x_name="x", y_name="y"))
     assert "no finite values" in page.text

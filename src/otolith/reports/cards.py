@@ -21,6 +21,7 @@ from otolith.tasks._people import EVERYONE, used_labels
 from otolith.tasks._result import Result
 
 _MAY = {True: "yes", False: "no", None: "unclear"}
+_RESULT_COLUMNS = ("task", "data", "model", "macro-F1", "95 % interval", "accuracy", "people")
 _STATUSES = ("warning", "unknown", "fixed", "inferred")
 
 
@@ -31,7 +32,7 @@ def model_card(
 
     Args:
         model: The model.
-        results: Evaluations of it, whose numbers go in.
+        results: Evaluations of it, and of others beside it, whose numbers go in.
         metrics: Content of the run's `metrics.json`, for the cost; None = looked for beside the
             checkpoint.
 
@@ -56,7 +57,7 @@ def model_card(
             Part(
                 title="Numbers",
                 text="" if results else "No evaluation is attached to this card.",
-                columns=("task", "data", "macro-F1", "95 % interval", "accuracy", "people"),
+                columns=_RESULT_COLUMNS,
                 rows=[_result_row(r) for r in results],
             ),
             Part(title="Limits", items=_limits(model, cards, results)),
@@ -232,8 +233,9 @@ def _source_row(entry: tuple[str, set[str], set[str]], card: Mapping[str, Any]) 
 def _result_row(r: Result) -> list[Any]:
     interval = r.ci95.get("macro_f1")
     shown = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-"
-    task = r.task.replace("_", " ") + (f", {r.counts['shots']} shots" * ("shots" in r.counts))
-    return [task, r.data, r.macro_f1, shown, r.accuracy, r.counts.get("test_subjects", 0)]
+    shots = f", {r.counts['shots']} shots" if "shots" in r.counts else ""
+    task = r.task.replace("_", " ") + shots
+    return [task, r.data, r.model, r.macro_f1, shown, r.accuracy, r.counts.get("test_subjects", 0)]
 
 
 def _limits(

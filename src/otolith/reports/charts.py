@@ -145,7 +145,7 @@ def interval_chart(
         low: Left end of the axis.
         high: Right end of the axis.
     """
-    names = [shorten(name) for name, _, _ in rows]
+    names = [shorten(name, 46) for name, _, _ in rows]
     palette = colours(groups or names)
     left = 16 + max((text_width(name, 13) for name in names), default=0.0)
     wide, step, top = 560.0, 30, 10
@@ -188,12 +188,13 @@ def curves(
     clean = {name: pair for name, pair in clean.items() if len(pair[0])}
     if not clean:
         return Markup('<p class="note">There are no finite values to draw.</p>')
+    is_whole = all((x == np.round(x)).all() for x, _ in clean.values())
     x0, x1 = span(np.concatenate([x for x, _ in clean.values()]))
     y0, y1 = span(np.concatenate([y for _, y in clean.values()]))
     y0, y1 = y0 - 0.04 * (y1 - y0), y1 + 0.04 * (y1 - y0)
     top, high = 12, 250
     left = 40 + max(text_width(f"{tick:.6g}") for tick in ticks(y0, y1))
-    parts = _axes((x0, x1), (y0, y1), (left, top, wide, high), x_name, y_name)
+    parts = _axes((x0, x1), (y0, y1), (left, top, wide, high), x_name, y_name, is_whole=is_whole)
     palette = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(clean)}
     for name, (xs, ys) in clean.items():
         px = left + wide * (xs - x0) / (x1 - x0)
@@ -280,8 +281,13 @@ def _axes(
     box: tuple[float, float, float, float],
     x_name: str,
     y_name: str,
+    *,
+    is_whole: bool,
 ) -> list[Markup]:
-    """Grid, ticks and names of a chart whose plot lies in box = (left, top, width, height)."""
+    """Grid, ticks and names of a chart whose plot lies in box = (left, top, width, height).
+
+    With `is_whole` x counts something, so that only whole numbers are marked.
+    """
     left, top, wide, high = box
     parts = []
     for tick in ticks(*y_range):
@@ -293,7 +299,7 @@ def _axes(
         ]
     for tick in ticks(*x_range, count=max(4, int(wide / 80))):
         x = left + wide * (tick - x_range[0]) / (x_range[1] - x_range[0])
-        if x_range[1] - x_range[0] > 4 and tick != round(tick):
+        if is_whole and tick != round(tick):
             continue
         parts.append(text(x, top + high + 20, f"{tick:g}", anchor="middle", css="soft"))
     parts.append(line(left, top + high, left + wide, top + high, "axis"))

@@ -24,6 +24,7 @@ __all__ = [
     "training",
 ]  # fmt: skip
 _STATUSES = ("warning", "unknown", "fixed", "inferred", "ok")
+_MAX_POINTS = {"tsne": 1000, "pca": 1500}  # t-SNE of 1000 points takes a few seconds
 _RUN_FACTS = {
     "status": "status", "epochs": "epochs", "steps": "steps", "num_samples": "samples seen",
     "num_skipped": "steps left out", "num_parameters": "parameters", "device": "device",
@@ -121,7 +122,7 @@ def embedding_map(
             "Drag or use the arrow keys to turn; click the map, then use the wheel to zoom.",
         ),
     ):
-        points, rows = layout(features_ND, dims=dims, method=method, limit=1500)
+        points, rows = layout(features_ND, dims=dims, method=method, limit=_MAX_POINTS[method])
         groupings = {
             "activity": [labels[i] for i in rows],
             "person": [people[i] for i in rows],

@@ -19,12 +19,7 @@ from otolith.tasks._model import Model
 SIX = tuple(f"{s}_{a}" for s in ("acc", "gyro") for a in "xyz")
 LABELS = ("standing", "walking", "running")
 RATE_HZ = 20.0
-_MOTION = {
-    "standing": (0.02, 1.0),
-    "walking": (1.5, 1.6),
-    "running": (5.0, 2.8),
-    "lying": (0.02, 0.0),
-}
+_MOTION = {"standing": (0.02, 1.0), "walking": (1.5, 1.6), "running": (5.0, 2.8), "lying": (0.02, 0.0)}
 
 
 def signals(label, seconds, seed, rate_hz=RATE_HZ):
@@ -66,7 +61,9 @@ def make_part(folder, people=6, labels=LABELS, *, name="toy", card=None, splits=
 
     `people` is a number, or person -> labels (an empty name is an unknown person).
     """
-    chosen = people if isinstance(people, dict) else {f"p{i}": labels for i in range(people)}
+    chosen = (
+        people if isinstance(people, dict) else {f"p{i}": labels for i in range(people)}
+    )
     recordings = [
         make_recording(f"r{i}", person, own, seed=i, **settings)
         for i, (person, own) in enumerate(chosen.items())
@@ -79,9 +76,7 @@ def make_part(folder, people=6, labels=LABELS, *, name="toy", card=None, splits=
 
 def statistics(frame="device"):
     """The baseline as a model."""
-    chosen = select(
-        SYSTEMS, {"name": "statistics", "encoder": {"name": "imu_statistics", "frame": frame}}
-    )
+    chosen = select(SYSTEMS, {"name": "statistics", "encoder": {"name": "imu_statistics", "frame": frame}})
     return Model("statistics", chosen.module.System(chosen.config).eval(), system_name="statistics")
 
 

@@ -119,7 +119,9 @@ def test_a_kept_model_labels_without_being_told_the_labels(part, tmp_path):
     assert seen_people(kept.provenance, "other") == {"x"}
     assert kept.provenance["window_s"] == 5.0
     assert kept.provenance["is_pretrain"] is False
-    again = fine_tune.evaluate(kept, make_part(tmp_path, 3, name="third"), settings(what="head"))
+    again = fine_tune.evaluate(
+        kept, make_part(tmp_path, 3, name="third"), settings(what="head")
+    )
     assert again.macro_f1 > 0.9
 
 

@@ -49,9 +49,7 @@ def test_examples_teach_any_model(tmp_path):
     assert names(found)[0] == "standing"
     assert names(found)[-1] == "running"
     with pytest.raises(DataError, match='no label "cycling"'):
-        label_recording(
-            statistics(), recording, FAST, examples=examples, labels=("cycling", "running")
-        )
+        label_recording(statistics(), recording, FAST, examples=examples, labels=("cycling", "running"))
 
 
 def test_a_gap_ends_a_segment():
@@ -69,11 +67,15 @@ def test_a_gap_ends_a_segment():
 def test_streams_are_averaged():
     recording = make_recording(streams=("left", "right"), seconds=10.0)
     found = label_recording(toy_model(), recording, FAST, labels=LABELS)
-    left = label_recording(toy_model(), recording, replace(FAST, streams=("left",)), labels=LABELS)
+    left = label_recording(
+        toy_model(), recording, replace(FAST, streams=("left",)), labels=LABELS
+    )
     right = label_recording(
         toy_model(), recording, replace(FAST, streams=("right",)), labels=LABELS
     )
-    np.testing.assert_allclose(found.scores_GK, (left.scores_GK + right.scores_GK) / 2, atol=1e-6)
+    np.testing.assert_allclose(
+        found.scores_GK, (left.scores_GK + right.scores_GK) / 2, atol=1e-6
+    )
 
 
 def test_a_recording_shorter_than_a_window_is_labelled():

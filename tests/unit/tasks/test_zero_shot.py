@@ -38,9 +38,7 @@ def test_choices_outside_the_truth_count_as_wrong(part):
 
 def test_other_words_can_stand_for_a_label(part):
     words = {"standing": "lying", "running": "jogging"}
-    result = zero_shot.evaluate(
-        toy_model(trained_on(other=["x"])), part, zero_shot.Config(texts=words)
-    )
+    result = zero_shot.evaluate(toy_model(trained_on(other=["x"])), part, zero_shot.Config(texts=words))
     recall = {row["label"]: row["recall"] for row in result.per_class}
     assert recall["running"] == 1.0
     assert recall["standing"] < 1.0

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from tests.training_toys import ToyLoader, make_system, train
+from tests.support.training_toys import ToyLoader, make_system, train
 
 from otolith.core.errors import CheckpointError, MissingDependencyError, TrainingError
 from otolith.training.callbacks import Callback
@@ -120,7 +120,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from otolith.core.errors import TrainingError
-from tests.training_toys import make_system, train
+from tests.support.training_toys import make_system, train
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 class Fill:
     def __getattr__(self, name):

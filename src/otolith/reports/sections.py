@@ -83,7 +83,9 @@ def result(report: Report, value: Result, *, names_data: bool = False) -> Sectio
     section = report.section(
         title + (f" on {value.data}" if names_data else ""), f"{value.data}: {value.protocol}."
     )
-    matrix = charts.confusion_matrix(value.confusion, value.labels)
+    matrix = charts.confusion_matrix(
+        value.confusion, value.labels, [int(row["support"]) for row in value.per_class]
+    )
     scores = charts.class_table(value.per_class)
     note = (
         "In the matrix rows are the truth and columns the choice; numbers are percent of the true "
@@ -253,7 +255,7 @@ def _comparison_row(r: Result, names_data: bool) -> list[Any]:
         *([r.data] if names_data else []),
         r.model,
         r.macro_f1,
-        f"[{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "-",
+        f"[{interval[0]:.3f},\u00a0{interval[1]:.3f}]" if interval else "-",
         r.accuracy,
         r.counts.get("test_subjects", 0),
         r.counts.get("test_windows", 0),

@@ -6,7 +6,7 @@ A component file holds a `Config` and a `System` that is built as `System(config
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -73,6 +73,13 @@ class System(nn.Module, ABC):
         run's settings, apart from the others.
         """
         return [{"name": "all", "params": [p for p in self.parameters() if p.requires_grad]}]
+
+    def warm_up(self, batches: Iterable[Batch]) -> None:
+        """Prepare state before the first step of a new run, such as filling a queue.
+
+        Args:
+            batches: The batches of epoch 0, read only as far as they are taken.
+        """
 
     def after_step(self, batch: Batch) -> None:
         """Update state that follows an optimizer step (queues, momentum copies).

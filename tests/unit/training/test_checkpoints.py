@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.training_toys import NAME, ToyLoader, make_system
+from tests.support.training_toys import NAME, ToyLoader, make_system
 
 from otolith.core.errors import CheckpointError
 from otolith.core.files import write_manifest

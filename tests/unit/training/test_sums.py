@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from tests.training_toys import ToyLoader
+from tests.support.training_toys import ToyLoader
 
 from otolith.objectives import LossOutput
 from otolith.training.sums import LossSums, finite

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from tests.support.windows_data import imu, part_of, recording, toy_parts
-from tests.training_toys import NAME, register
+from tests.support.training_toys import NAME, register
 
 from otolith.core.config import parse
 from otolith.core.errors import ConfigError

@@ -56,7 +56,7 @@ def parse(line):
         path.append(words[0])
         command = command.commands[words.pop(0)]
     try:
-        command.make_context(path[-1], list(words))
+        command.make_context(path[-1], [w for w in words if w != "--help"])
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise

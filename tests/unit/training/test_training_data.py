@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.support.windows_data import imu, part_of, recording, toy_parts
 from tests.support.training_toys import NAME, register
+from tests.support.windows_data import imu, part_of, recording, toy_parts
 
 from otolith.core.config import parse
 from otolith.core.errors import ConfigError

@@ -239,8 +239,10 @@ def _make_accelerator(config: TrainingConfig) -> Accelerator:
     # accelerate keeps one state per interpreter; a second run may want another precision
     AcceleratorState._reset_state(reset_partial_state=not dist.is_initialized())
     ddp = DistributedDataParallelKwargs(find_unused_parameters=config.find_unused_parameters)
+    # Without being told, accelerate starts no process group where there is no accelerator.
+    has_accelerator = torch.cuda.is_available() or torch.backends.mps.is_available()
     accelerator = Accelerator(
-        cpu=config.device == "cpu",
+        cpu=config.device == "cpu" or (config.device == "auto" and not has_accelerator),
         mixed_precision=_PRECISION[config.precision],
         kwargs_handlers=[ddp],
     )

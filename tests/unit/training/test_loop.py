@@ -285,7 +285,9 @@ def test_after_step_is_called_once_per_optimizer_step(tmp_path):
 def test_a_new_run_warms_up_with_the_batches_of_the_first_epoch(tmp_path):
     seen = []
     system = make_system()
-    system.warm_up = lambda batches: seen.extend(b.ids.tolist() for b, _ in zip(batches, "ab", strict=False))
+    system.warm_up = lambda batches: seen.extend(
+        b.ids.tolist() for b, _ in zip(batches, "ab", strict=False)
+    )
     loader = ToyLoader()
     train(tmp_path, system=system, loader=loader, epochs=1)
     first = [b.ids.tolist() for b in loader.batches(0)][:2]

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from otolith.cli import _import
+from otolith.cli._findings import say_findings, say_total
 from otolith.cli._show import errors, facts, results, say, table
 
+if TYPE_CHECKING:
+    from otolith.datasets._part import DatasetPart
+    from otolith.recordings.recording import Recording
+    from otolith.recordings.store import DataFolder
+
 app = typer.Typer(no_args_is_help=True, help="Recordings and data sets.")
-Home = Annotated[Path | None, typer.Option(help="Home folder instead of $OTOLITH_HOME.")]
+app.command("import")(_import.run)
+_MAX_PROBLEMS = 20
 
 
 @app.command("list")
@@ -36,35 +44,18 @@ def list_() -> None:
 @app.command("info")
 def info(name: Annotated[str, typer.Argument(help="Data set or data folder.")]) -> None:
     """Show the card of a data set: licence, citation, placements, counts, caveats."""
-    from otolith.core.config import to_plain
+    from otolith.core.home import data_folder
     from otolith.datasets import DATASETS
+    from otolith.recordings.store import is_data_folder
 
-    if name in DATASETS.names():
-        module = DATASETS.get(name)
-        source, card = to_plain(module.SOURCE), to_plain(module.CARD)
-        facts(
-            {
-                "title": card["title"],
-                "what": card["description"],
-                "licence": f"{source['licence']} {source['licence_url']}".strip(),
-                "cite": source["cite"],
-                "homepage": source["homepage"],
-                "package": source["package"] or "-",
-                "people": card["num_subjects"],
-                "rate": ", ".join(f"{r:g} Hz" for r in card["rate_hz"]),
-                "worn at": ", ".join(card["placements"]),
-                "gravity": card["gravity"],
-                "labels": ", ".join(card["labels"]),
-            }
-        )
-        for caveat in card["caveats"]:
-            say(f"Note: {caveat}")
+    if name not in DATASETS.names():
+        facts(_counts(_open(name)))
         return
-    from otolith.api import load_dataset
-
-    folder = load_dataset(name).folder
-    shown = {k: v for k, v in folder.info.items() if not isinstance(v, dict | list)}
-    facts({"folder": folder.path, **shown, "channels": ", ".join(folder.info["channels"])})
+    _say_card(name)
+    if is_data_folder(data_folder(name)):
+        facts(_counts(_open(name)))
+    else:
+        say(f"It is not on this machine: `otolith data download {name}`.")
 
 
 @app.command("download")
@@ -75,69 +66,15 @@ def download(
     ] = False,
 ) -> None:
     """Fetch a data set from its publishers, check it, and convert it into a data folder."""
+    from otolith.core.home import data_folder
     from otolith.datasets import DATASETS
     from otolith.datasets._fetch import fetch
+    from otolith.recordings.store import is_data_folder
 
     module = DATASETS.get(name)
-    folder = fetch(name, module, accept_licence=accept_licence)
-    results(folder)
-
-
-@app.command("import")
-def import_(
-    path: Annotated[Path, typer.Argument(help="File, folder of files, or official release.")],
-    name: Annotated[str, typer.Option(help="Name of the new data set.")],
-    format: Annotated[
-        str,
-        typer.Option(help="table, tsfm, or the name of a data set whose official layout it is."),
-    ] = "table",  # the option is --format
-    unit_acc: Annotated[str, typer.Option(help="g, mg or m/s2; inferred if not given.")] = "",
-    unit_gyro: Annotated[str, typer.Option(help="rad/s or deg/s; inferred if not given.")] = "",
-    rate: Annotated[
-        float | None, typer.Option(help="Sampling rate in Hz, if there are no time stamps.")
-    ] = None,
-    gravity: Annotated[str, typer.Option(help="included or removed.")] = "",
-    placement: Annotated[str, typer.Option(help="Where the sensor was worn.")] = "",
-    subject: Annotated[str, typer.Option(help="Who was recorded, if no column says so.")] = "",
-    column: Annotated[
-        list[str] | None, typer.Option(help="Our column name=the file's; repeat.")
-    ] = None,
-    policy: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What to do about damage: on_gap=split, on_nan=interpolate, ...; repeat."
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace a data set of that name.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Data folder to write instead of the home folder.")
-    ] = None,
-) -> None:
-    """Read your own files into a data set; say what was inferred and why."""
-    from otolith.core.config import apply_overrides
-    from otolith.core.home import data_folder
-    from otolith.datasets import DATASETS, prepare
-    from otolith.recordings.store import write_data_folder
-
-    target = out or data_folder(name)
-    if format in DATASETS.names():
-        results(prepare(format, path, target, overwrite=overwrite))
-        return
-    given = {
-        "unit_acc": unit_acc,
-        "unit_gyro": unit_gyro,
-        "rate_hz": rate,
-        "gravity": gravity,
-        "placement": placement,
-        "subject": subject,
-    }
-    options: dict[str, Any] = {k: v for k, v in given.items() if v}
-    options["columns"] = dict(pair.split("=", 1) for pair in column or [] if "=" in pair)
-    options = apply_overrides(options, policy or [])
-    recordings = _read(path, format, options, name)
-    write_data_folder(target, recordings, name=name, card={"title": name}, overwrite=overwrite)
-    _say_findings(recordings)
-    results(target)
+    if is_data_folder(data_folder(name)):
+        say(f"{name} is here already.")
+    results(fetch(name, module, accept_licence=accept_licence))
 
 
 @app.command("export")
@@ -147,59 +84,90 @@ def export(
     format: Annotated[
         str, typer.Option(help="parquet (one tidy table) or tsfm.")
     ] = "parquet",  # the option is --format
+    stream: Annotated[
+        str, typer.Option(help="Only this stream; tsfm holds one (such as phone or wrist).")
+    ] = "",
+    rate: Annotated[float | None, typer.Option(help="Resample to this rate in Hz.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace what an export wrote there.")] = False,
 ) -> None:
     """Write a data set for other tools."""
-    from otolith.api import load_dataset
     from otolith.core.errors import ConfigError, suggest
+    from otolith.recordings.tidy import select_motion
 
-    part = load_dataset(name)
-    recordings = (part.folder.recording(i) for i in part.recording_ids)
+    if format not in ("parquet", "tsfm"):
+        raise ConfigError(f'There is no format "{format}".', suggest(format, ["parquet", "tsfm"]))
+    part = _part(name)
+    chosen = (
+        select_motion(part.folder.recording(i), stream=stream, rate_hz=rate)
+        for i in part.recording_ids
+    )
     if format == "tsfm":
         from otolith.recordings.tsfm_writer import write_tsfm
 
-        write_tsfm(out, recordings, name=part.name)
-    elif format == "parquet":
-        from otolith.recordings.tidy import write_tidy
+        left_out = write_tsfm(out, chosen, name=part.name, overwrite=overwrite)
+        say_findings((part.name, finding) for finding in left_out)
+        results(out)
+        return
+    from otolith.recordings.tidy import write_tidy
 
-        write_tidy(out / f"{part.name}.parquet", recordings)
-    else:
-        raise ConfigError(f'There is no format "{format}".', suggest(format, ["parquet", "tsfm"]))
-    results(out)
+    target = out / f"{part.name}.parquet"
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} exists already.", "Pass --overwrite, or give another folder.")
+    say(f"{write_tidy(target, chosen):,} rows.")
+    results(target)
 
 
 @app.command("check")
-def check(name: Annotated[str, typer.Argument(help="Data set or data folder.")]) -> None:
+def check(
+    name: Annotated[str, typer.Argument(help="Data set or data folder.")],
+    recording: Annotated[
+        str, typer.Option(help="List all findings of this recording, in full.")
+    ] = "",
+) -> None:
     """Compare every file with the manifest, and list what was found while reading."""
-    from otolith.api import load_dataset
+    from otolith.core.errors import IntegrityError
 
-    folder = load_dataset(name).folder
+    folder = _open(name)
     problems = folder.verify()
-    for problem in problems:
+    for problem in problems[:_MAX_PROBLEMS]:
         errors.print(f"Problem: {problem}", markup=False)
-    _say_findings([folder.recording(i) for i in folder.recording_ids[:500]])
     if problems:
-        raise typer.Exit(2)
+        number = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise IntegrityError(
+            f"{folder.path} has {number}.", "Restore it from a copy, or import it again."
+        )
+    if recording:
+        found = folder.recording(recording).findings
+        say_findings(((recording, f) for f in found), everything=True)
+    else:
+        say_findings(_stored_findings(folder))
+        seconds = folder.recordings["duration_s"].to_pylist()
+        say_total(len(seconds), sum(seconds))
     say(f"{folder.path} is whole.")
 
 
 @app.command("show")
 def show(
-    source: Annotated[str, typer.Argument(help="Data set, data folder or recording file.")],
+    source: Annotated[str, typer.Argument(help="Data set, data folder, or recording files.")],
     recording: Annotated[str, typer.Option(help="Recording id; default: the first.")] = "",
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("recording.png"),
     start: Annotated[float, typer.Option(help="Start of the shown part in s.")] = 0.0,
     end: Annotated[float | None, typer.Option(help="End in s.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Sampling rate in Hz of a file without time stamps.")
+    ] = None,
 ) -> None:
     """Draw the signals of a recording with its labels on the time axis."""
-    from otolith import api
+    from otolith.core.errors import ConfigError
+
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"{out} does not end with .png.", "Give a PNG file with --out.")
+    if start < 0:
+        raise ConfigError("--start is negative.", "Give seconds from the recording's start.")
+    chosen = _choose(source, recording, rate)
     from otolith.reports.recording_picture import draw_recording
 
-    if Path(source).is_file():
-        found = {r.id: r for r in api.open_all(source)}
-        chosen = found[recording] if recording in found else next(iter(found.values()))
-    else:
-        part = api.load_dataset(source)
-        chosen = part.folder.recording(recording or part.recording_ids[0])
+    picture = draw_recording(chosen, out, start_s=start, end_s=end)
     facts(
         {
             "recording": chosen.id,
@@ -211,49 +179,92 @@ def show(
             ),
         }
     )
-    results(draw_recording(chosen, out, start_s=start, end_s=end))
+    results(picture)
 
 
-def _read(path: Path, format_: str, options: dict[str, Any], name: str) -> list[Any]:
-    """Recordings of the user's files."""
-    from otolith.core.errors import ConfigError, suggest
+def _choose(source: str, recording: str, rate_hz: float | None) -> Recording:
+    """The wanted recording, or the first one, of files or of a data set."""
+    from otolith.core.errors import ConfigError, UnknownNameError, suggest
+    from otolith.recordings.store import is_data_folder
+
+    path = Path(source)
+    if path.is_file() or (path.is_dir() and "/" in source and not is_data_folder(path)):
+        from otolith.core.config import parse
+        from otolith.recordings.reading import ReadOptions, read_recordings
+
+        options = parse(ReadOptions, {"rate_hz": rate_hz}, source="The options")
+        found = {r.id: r for r in read_recordings(path, options)}
+        if recording and recording not in found:
+            raise UnknownNameError(
+                f'{source} holds no recording "{recording}".', suggest(recording, found)
+            )
+        return found[recording] if recording else next(iter(found.values()))
+    if rate_hz is not None:
+        raise ConfigError(f"{source} states its rates itself.", "Leave --rate out.")
+    part = _part(source)
+    return part.folder.recording(recording or part.recording_ids[0])
+
+
+def _part(name: str) -> DatasetPart:
+    from otolith.datasets import make_dataset
+
+    return make_dataset(name)
+
+
+def _open(name: str) -> DataFolder:
+    return _part(name).folder
+
+
+def _say_card(name: str) -> None:
+    """Facts about a built-in data set, and its caveats."""
+    from otolith.core.config import to_plain
     from otolith.datasets import DATASETS
 
-    if format_ == "table":
-        from otolith.api import open_all
+    module = DATASETS.get(name)
+    source, card = to_plain(module.SOURCE), to_plain(module.CARD)
+    facts(
+        {
+            "title": card["title"],
+            "what": card["description"],
+            "licence": f"{source['licence']} {source['licence_url']}".strip(),
+            "cite": source["cite"],
+            "homepage": source["homepage"],
+            "package": source["package"] or "-",
+            "people": card["num_subjects"],
+            "rate": ", ".join(f"{r:g} Hz" for r in card["rate_hz"]),
+            "worn at": ", ".join(card["placements"]),
+            "gravity": card["gravity"],
+            "labels": ", ".join(card["labels"]),
+        }
+    )
+    for caveat in card["caveats"]:
+        say(f"Note: {caveat}")
 
-        return open_all(path, **{**options, "dataset": name})
-    if format_ == "tsfm":
-        from otolith.recordings.tsfm_format import read_tsfm
 
-        return list(read_tsfm(path))
-    known = ["table", "tsfm", *DATASETS.names()]
-    raise ConfigError(f'There is no format "{format_}".', suggest(format_, known))
+def _counts(folder: DataFolder) -> dict[str, Any]:
+    """What a data folder on this machine holds."""
+    rows = folder.streams
+    names = dict.fromkeys(rows["stream"].to_pylist())
+    rates = sorted({r for r in rows["rate_hz"].to_pylist() if r})
+    labels = sorted({x for found in folder.annotations["labels"].to_pylist() for x in found or ()})
+    return {
+        "folder": folder.path,
+        "recordings": folder.info["num_recordings"],
+        "people": folder.info["num_subjects"],
+        "hours": f"{folder.info['duration_s'] / 3600:.2f}",
+        "streams": ", ".join(names),
+        "rates": ", ".join(f"{r:.6g} Hz" for r in rates),
+        "channels": ", ".join(folder.info["channels"]),
+        "labels found": ", ".join(labels) or "none",
+        "splits": ", ".join(folder.info.get("splits") or {}) or "none",
+    }
 
 
-def _say_findings(recordings: list[Any]) -> None:
-    """Print findings once each, with the number of recordings they concern."""
-    counts: dict[tuple[str, str, str, str], int] = {}
-    for recording in recordings:
-        for f in recording.findings:
-            if f.status != "ok":
-                key = (f.status, f.check, f.fact, f.remedy)
-                counts[key] = counts.get(key, 0) + 1
-    order = {"warning": 0, "unknown": 1, "fixed": 2, "inferred": 3}
-    grouped: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
-    for (status, check_name, fact, remedy), count in counts.items():
-        grouped.setdefault((status, check_name), []).append((fact, remedy, count))
-    rows = [
-        [status, check_name, sum(n for *_, n in found), found[0][0], found[0][1]]
-        for (status, check_name), found in sorted(
-            grouped.items(), key=lambda item: order[item[0][0]]
-        )
-    ]
-    if rows:
-        table(
-            "What was found while reading",
-            ("status", "check", "recordings", "fact (first case)", "what you can do"),
-            rows,
-        )
-    seconds = sum(r.duration_s for r in recordings)
-    say(f"{len(recordings)} recordings, {seconds / 3600:.2f} hours.")
+def _stored_findings(folder: DataFolder) -> list[tuple[str, Any]]:
+    """Recording id and finding, without opening any signals."""
+    from otolith.recordings.store_tables import findings_from_json
+
+    rows = folder.recordings
+    ids, texts = rows["recording_id"].to_pylist(), rows["findings"].to_pylist()
+    parsed = {text: findings_from_json(text) for text in set(texts)}
+    return [(i, f) for i, text in zip(ids, texts, strict=True) for f in parsed[text]]

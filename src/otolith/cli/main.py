@@ -6,7 +6,9 @@ imports heavy packages (torch, pandas) inside its function only.
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -22,6 +24,7 @@ from otolith.cli import (
     report,
     train,
 )
+from otolith.cli._words import for_command_line
 from otolith.core.errors import OtolithError
 
 app = typer.Typer(
@@ -51,11 +54,27 @@ def main() -> None:
     try:
         app()
     except OtolithError as error:
-        print(f"Error: {error.fact}\n{error.remedy}", file=sys.stderr)  # noqa: T201  # the message is the output
-        sys.exit(2)
+        _stop(f"Error: {error.fact.rstrip()}\n{for_command_line(error.remedy)}", 2)
+    except BrokenPipeError:
+        # the reader, such as `head`, has seen enough; nothing more can be flushed to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        place = error.filename if error.filename2 is None else error.filename2
+        _stop(
+            f"Error: {place} cannot be used: {error.strerror}.\n"
+            "Check that the path is right, may be written and that the disk has room.",
+            2,
+        )
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)  # noqa: T201  # the message is the output
-        sys.exit(130)
+        _stop("Stopped.", 130)
+
+
+def _stop(text: str, code: int) -> NoReturn:
+    print(text, file=sys.stderr)  # noqa: T201  # the message is the output
+    sys.exit(code)
 
 
 if __name__ == "__main__":

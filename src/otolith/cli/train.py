@@ -60,10 +60,13 @@ def _dry_run(recipe: str, changes: list[str]) -> None:
     """Build everything and say how large it is."""
     from otolith.recipes import load_recipe
     from otolith.training.data import build_data
+    from otolith.training.runs import init_from
 
     settings, name = load_recipe(recipe, changes)
     train, validation, info = build_data(settings)
     system = settings.system.module.System(settings.system.config)
+    if settings.init_from:
+        init_from(system, Path(settings.init_from), strict=settings.init_is_strict)
     facts(
         {
             "recipe": name,

@@ -9,6 +9,7 @@ component together with its own validated `Config`; in YAML it is a mapping with
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,10 @@ from otolith.core.errors import ConfigError, UnknownNameError, nearest
 from otolith.core.registry import Registry
 
 T = TypeVar("T")
+# pydantic names the branch of a union, or a validator, in the path; the user did not write it
+_BRANCH = re.compile(
+    r"^(function-|constrained-|literal\[|tuple\[|list\[|dict\[|(int|float|str|bool|none)$)"
+)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -57,7 +62,8 @@ def select(registry: Registry, value: Any) -> Selected:
     """Turn a name, a mapping with a `name`, or a `Selected` into a `Selected`.
 
     Raises:
-        ValueError: The value has no name or names nothing (pydantic collects these).
+        ValueError: The value has no name, names nothing, or holds wrong settings (pydantic
+            collects these).
     """
     if isinstance(value, Selected):
         return value
@@ -71,7 +77,18 @@ def select(registry: Registry, value: Any) -> Selected:
         cls = registry.get(name).Config
     except UnknownNameError as error:
         raise ValueError(str(error)) from error
-    return Selected(registry, name, parse(cls, settings))
+    try:
+        return Selected(registry, name, parse(cls, settings))
+    except ConfigError as error:
+        raise _InnerMistakesError(error) from error
+
+
+class _InnerMistakesError(ValueError):
+    """Mistakes in the settings of a component, for the list of the settings around it."""
+
+    def __init__(self, error: ConfigError) -> None:
+        super().__init__(str(error))
+        self.problems = error.problems
 
 
 def component(registry: Registry) -> Any:
@@ -93,11 +110,13 @@ def parse(cls: type[T], data: Mapping[str, Any], *, source: str = "settings") ->
     try:
         return TypeAdapter(cls).validate_python(dict(data))
     except pydantic.ValidationError as error:
-        problems = [_describe(cls, data, e) for e in error.errors(include_url=False)]
+        problems = _problems(cls, error.errors(include_url=False))
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        where = source[:1].lower() + source[1:] if source.startswith("The ") else source
         raise ConfigError(
-            f"{source} has {count}:\n  - " + "\n  - ".join(problems) + "\n",
-            "Correct them, or see `otolith config`.",
+            f"{count} in {where}:\n  - " + "\n  - ".join(problems) + "\n",
+            "Correct it." if len(problems) == 1 else "Correct them.",
+            problems,
         ) from None
 
 
@@ -164,7 +183,10 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
                 break
             node = child
         else:
-            node[keys[-1]] = yaml.safe_load(raw) if raw.strip() else None
+            try:
+                node[keys[-1]] = yaml.safe_load(raw) if raw.strip() else None
+            except yaml.YAMLError:
+                problems.append(f'the value of "{text}" is not YAML (quote it for the shell)')
     if problems:
         raise ConfigError("Overrides: " + "; ".join(problems) + ".", "Write key.path=value.")
     return merged
@@ -176,13 +198,39 @@ def _copy(value: Any) -> Any:
     return [_copy(v) for v in value] if isinstance(value, list) else value
 
 
-def _describe(cls: type, data: Any, error: Any) -> str:
+def _problems(cls: type, found: Sequence[Any]) -> tuple[str, ...]:
+    """One line per mistake, from pydantic's errors."""
+    lines: dict[str, str] = {}
+    paths = [_location(e) for e in found]
+    for path, error in zip(paths, found, strict=True):
+        # an item that was refused is missing in its list; that is no mistake of its own
+        is_echo = error["type"] == "too_short" and any(
+            len(p) > len(path) and p[: len(path)] == path for p in paths
+        )
+        inner = (error.get("ctx") or {}).get("error")
+        name = ".".join(path) or "(top level)"
+        if isinstance(inner, _InnerMistakesError):
+            lines |= {
+                f"{name}.{p}": f"{name}.{p}".replace("(top level).", "") for p in inner.problems
+            }
+        elif name in lines:
+            lines[name] += "; or: " + _describe(cls, path, error).removeprefix(f"{name}: ")
+        elif not is_echo:
+            lines[name] = _describe(cls, path, error)
+    return tuple(lines.values())
+
+
+def _location(error: Any) -> tuple[str, ...]:
+    """Path of an error as the user wrote it."""
+    return tuple(str(part) for part in error["loc"] if not _BRANCH.match(str(part)))
+
+
+def _describe(cls: type, location: Sequence[str], error: Any) -> str:
     """One line about one pydantic error: path, what is wrong, value, remedy."""
-    location = [part for part in error["loc"] if not str(part).startswith("function-")]
-    path = ".".join(str(part) for part in location) or "(top level)"
+    path = ".".join(location) or "(top level)"
     if error["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         allowed = sorted(_fields_at(cls, location[:-1]))
-        close = nearest(str(location[-1]), allowed)
+        close = nearest(location[-1], allowed)
         hint = f'; did you mean "{close}"?' if close else f"; allowed: {', '.join(allowed)}"
         return f"{path}: unknown key{hint}"
     message = str(error["msg"]).removeprefix("Value error, ")

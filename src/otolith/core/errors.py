@@ -26,7 +26,17 @@ class OtolithError(Exception):
 
 
 class ConfigError(OtolithError):
-    """A recipe or an option holds one or more wrong values; all are listed at once."""
+    """A recipe or an option holds one or more wrong values; all are listed at once.
+
+    Args:
+        fact: One sentence that says what is wrong.
+        remedy: One sentence that says what to do about it.
+        problems: One line per wrong value, each beginning with its path.
+    """
+
+    def __init__(self, fact: str, remedy: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(fact, remedy)
+        self.problems = problems
 
 
 class UnknownNameError(OtolithError):
@@ -81,7 +91,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str | None:
 
 def suggest(name: str, allowed: Iterable[str], *, limit: int = 12) -> str:
     """Return a remedy sentence: the nearest allowed name and the list of allowed names."""
-    names = sorted(allowed)
+    names = sorted(set(allowed))
     close = nearest(name, names)
     shown = ", ".join(names[:limit]) + (
         f" and {len(names) - limit} more" if len(names) > limit else ""

@@ -65,12 +65,14 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        FileFormatError: The file is missing or is not JSON.
+        FileFormatError: The file is missing, cannot be read or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileFormatError(f"There is no file {path}.", "Check the folder.") from None
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}.", "Check it.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{path} is not JSON: {error}.", "Restore or rewrite it.") from None
 

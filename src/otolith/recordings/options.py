@@ -54,7 +54,8 @@ class ReadOptions:
             gyroscope into the accelerometer's frame.
         on_unlabelled: Rows without a label.
         on_label_spelling: Labels that differ only in case, spaces or punctuation.
-        on_other_file: Files of a folder that are no recordings.
+        on_other_file: Files of a folder that are no recordings; `skip` leaves out files of other
+            kinds, `skip_tables` also tables without a motion signal (lists of people, ...).
     """
 
     unit_acc: UnitAcc | None = None
@@ -90,4 +91,4 @@ class ReadOptions:
     on_axis_mismatch: Literal["keep", "fix", "refuse"] = "keep"
     on_unlabelled: Literal["keep", "refuse"] = "keep"
     on_label_spelling: Literal["merge", "keep", "refuse"] = "merge"
-    on_other_file: Literal["skip", "refuse"] = "skip"
+    on_other_file: Literal["skip", "skip_tables", "refuse"] = "skip"

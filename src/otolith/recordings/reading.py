@@ -19,7 +19,7 @@ import numpy as np
 from otolith.core.errors import DataError
 from otolith.recordings.inference import axes, clock, grid, labels, rates, units, values
 from otolith.recordings.inference.gravity import at_rest
-from otolith.recordings.inference.notes import Notes, some
+from otolith.recordings.inference.notes import NoMotionError, Notes, some
 from otolith.recordings.inference.tracks import Session, Track, build_tracks
 from otolith.recordings.options import ReadOptions
 from otolith.recordings.readers.folder import list_tables
@@ -60,8 +60,16 @@ def read_recordings(path: str | Path, options: ReadOptions = _DEFAULTS) -> list[
     files, found = list_tables(path, options)
     root = path if path.is_dir() else path.parent
     recordings: list[Recording] = []
+    left_out: list[str] = []
     for file in files:
-        recordings += _read_file(file, root, options, found)
+        try:
+            recordings += _read_file(file, root, options, found)
+        except NoMotionError as error:
+            if len(files) == 1 or (options.on_other_file != "skip_tables"):
+                raise _with_choice(error, len(files)) from None
+            left_out.append(file.relative_to(root).as_posix())
+    if left_out:
+        recordings = _note_left_out(recordings, left_out, path)
     names = [r.id for r in recordings]
     if len(set(names)) < len(names) and len(files) > 1:
         recordings = _rename(recordings)
@@ -73,6 +81,24 @@ def read_recordings(path: str | Path, options: ReadOptions = _DEFAULTS) -> list[
             "Rename the files or their recording ids.",
         )
     return recordings
+
+
+def _with_choice(error: NoMotionError, num_files: int) -> NoMotionError:
+    """The error, with the remedy that only a folder has."""
+    choice = ' Or pass on_other_file="skip_tables" to leave such tables out.'
+    return NoMotionError(error.fact, error.remedy + (choice if num_files > 1 else ""))
+
+
+def _note_left_out(recordings: list[Recording], names: list[str], path: Path) -> list[Recording]:
+    if not recordings:
+        raise DataError(f"No table in {path} holds a motion signal.", "Check the path.")
+    found = Finding(
+        check="folder.tables_left_out",
+        status="warning",
+        fact="Tables without a motion signal were not read.",
+        evidence=some(names, 8),
+    )
+    return [replace(r, findings=(found, *r.findings)) for r in recordings]
 
 
 @dataclass(frozen=True, kw_only=True)

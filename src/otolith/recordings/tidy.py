@@ -1,9 +1,10 @@
-"""Write recordings as one tidy Parquet table: a row per sample, readable by any tool."""
+"""Recordings for other tools: one tidy Parquet table, a row per sample; choice of stream and rate."""
 
 # T time, C channels
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from otolith.core.errors import DataError
+from otolith.core.errors import DataError, suggest
 from otolith.core.files import atomic_path
-from otolith.recordings.recording import ImuStream, Recording
+from otolith.recordings.recording import ImuStream, Recording, Stream
 
 _TEXTS = ("recording_id", "subject", "placement", "label")
 
@@ -103,3 +104,38 @@ def _table(recording: Recording, stream: ImuStream, schema: pa.Schema, track: st
     return pa.table(
         [columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema
     )
+
+
+def select_motion(
+    recording: Recording, *, stream: str = "", rate_hz: float | None = None
+) -> Recording:
+    """Keep one motion stream, or all, at its own rate or another one.
+
+    Args:
+        recording: The recording.
+        stream: Name of the stream to keep; empty = all motion streams.
+        rate_hz: Rate to resample to in Hz, without aliasing; None = as it is.
+
+    Raises:
+        DataError: The recording has no such stream, or the rate is not positive.
+    """
+    if rate_hz is not None and rate_hz <= 0:
+        raise DataError(f"A rate of {rate_hz:g} Hz is impossible.", "Give a positive rate.")
+    kept = recording.imus
+    if stream:
+        if stream not in kept:
+            raise DataError(
+                f'{recording.id} has no motion stream "{stream}".', suggest(stream, kept)
+            )
+        kept = {stream: kept[stream]}
+    streams: dict[str, Stream] = {name: _at_rate(s, rate_hz) for name, s in kept.items()}
+    return dataclasses.replace(recording, streams=streams)
+
+
+def _at_rate(stream: ImuStream, rate_hz: float | None) -> ImuStream:
+    if rate_hz is None or rate_hz == stream.rate_hz:
+        return stream
+    from otolith.signals.resampling import resample
+
+    samples_TC = resample(np.asarray(stream.samples_TC), stream.rate_hz, rate_hz)
+    return dataclasses.replace(stream, samples_TC=samples_TC, rate_hz=rate_hz)

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def import_official(source: Path, system: str) -> tuple[System, KeyReport]:
+def import_official(
+    source: Path, system: str, settings: Mapping[str, Any] | None = None
+) -> tuple[System, KeyReport]:
     """Build a system from a checkpoint with the authors' key names.
 
     Args:
         source: `.pt`, `.pth`, `.ckpt` (read with `weights_only=True`) or `.safetensors`;
             `hyperparameters.json` beside it is used.
         system: Registered name of the system it belongs to; empty = guess from the keys.
+        settings: The authors' settings that no file beside the weights states.
 
     Returns:
         The system, and what happened to every key.
@@ -32,13 +35,18 @@ def import_official(source: Path, system: str) -> tuple[System, KeyReport]:
         CheckpointError: The file is no such checkpoint, or weights are missing.
     """
     sections = read_official_checkpoint(source)
-    settings = read_official_settings(source)
+    given = {**read_official_settings(source), **(settings or {})}
     name = system or _guess(source, sections)
     component = SYSTEMS.get(name).System
     state: Mapping[str, Tensor] = sections.get("model_state_dict", {})
     if component.official_has_sections:
         state = {f"{s}.{key}": value for s, part in sections.items() for key, value in part.items()}
-    made, report = component.from_official(state, settings)
+    try:
+        made, report = component.from_official(state, given)
+    except NotImplementedError:
+        raise CheckpointError(
+            f"{name} has no official form.", f"Choose one of: {', '.join(_with_official_form())}."
+        ) from None
     return made.eval(), report
 
 
@@ -49,8 +57,12 @@ def export_official(system: System, target: Path) -> int:
         Number of tensors written.
 
     Raises:
-        CheckpointError: The system has no official form.
+        CheckpointError: The system has no official form, or the target is no .safetensors file.
     """
+    if target.suffix != ".safetensors" or target.is_dir():
+        raise CheckpointError(
+            f"{target} cannot hold official weights.", "Give the path of a .safetensors file."
+        )
     try:
         state = system.to_official()
     except NotImplementedError:
@@ -61,6 +73,13 @@ def export_official(system: System, target: Path) -> int:
     with atomic_path(target) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)
     return len(state)
+
+
+def _with_official_form() -> list[str]:
+    """Systems that override what reads the authors' weights."""
+    found = {name: SYSTEMS.get(name).System for name in SYSTEMS.names()}
+    own = System.from_official.__func__  # pyrefly: ignore  # a class method has its function
+    return [name for name, s in found.items() if s.from_official.__func__ is not own]
 
 
 def _guess(source: Path, sections: Mapping[str, Any]) -> str:

@@ -178,6 +178,15 @@ def require_all(report: KeyReport, what: str, *, optional: str | tuple[str, ...]
         )
 
 
+def _reason(error: Exception) -> str:
+    """What a library says, unless it advises to read the file unsafely."""
+    lines = str(error).strip().splitlines()
+    if isinstance(error, pickle.UnpicklingError):
+        blocked = re.search(r"GLOBAL ([\w.]+)", str(error))
+        return f" (it wants to run {blocked[1]})" if blocked else ""
+    return f" ({lines[0].rstrip('.')})" if lines else ""
+
+
 def _read(path: Path) -> dict[str, Any]:
     """Content of a checkpoint file as a mapping."""
     if not path.is_file():
@@ -195,9 +204,8 @@ def _read(path: Path) -> dict[str, Any]:
         KeyError,
         SafetensorError,
     ) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            f"{path} cannot be read as plain weights: {reason}",
+            f"{path} cannot be read as plain weights{_reason(error)}.",
             "Use an undamaged checkpoint that holds tensors and plain values only.",
         ) from None
     if not isinstance(content, Mapping):

@@ -57,6 +57,11 @@ _SPECTRAL = [
 
 def encoder_names(config: Config) -> Names:
     """Return the function our encoder key -> official encoder keys (without a prefix)."""
+    if config.has_levels:
+        raise CheckpointError(
+            "The encoder has has_levels=true, which the authors' model lacks.",
+            "Use the model folder itself.",
+        )
     rules = [*_COMMON, *(_CNN if config.tokenizer == "cnn" else _SPECTRAL)]
     time_attention = ".temporal_attn." if config.has_channel_attention else ".self_attn."
     last_norm = ".norm3." if config.has_channel_attention else ".norm2."
@@ -204,7 +209,7 @@ def _num_heads(width: int, given: Mapping[str, Any]) -> int:
     if heads is None:
         raise CheckpointError(
             f"The number of attention heads of a TSFM encoder of width {width} is not known.",
-            "Give num_heads in the settings.",
+            "Give it in hyperparameters.json beside the file, or with --setting num_heads=N.",
         )
     return int(heads)
 

@@ -14,6 +14,7 @@ may do the same, or normalise over the global batch itself and say so with
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -239,10 +240,10 @@ def _make_accelerator(config: TrainingConfig) -> Accelerator:
     # accelerate keeps one state per interpreter; a second run may want another precision
     AcceleratorState._reset_state(reset_partial_state=not dist.is_initialized())
     ddp = DistributedDataParallelKwargs(find_unused_parameters=config.find_unused_parameters)
-    # Without being told, accelerate starts no process group where there is no accelerator.
-    has_accelerator = torch.cuda.is_available() or torch.backends.mps.is_available()
+    # with cpu=False accelerate would not tie processes together where there is no accelerator
+    is_cpu = config.device == "cpu" or not torch.accelerator.is_available()
     accelerator = Accelerator(
-        cpu=config.device == "cpu" or (config.device == "auto" and not has_accelerator),
+        cpu=is_cpu,
         mixed_precision=_PRECISION[config.precision],
         kwargs_handlers=[ddp],
     )
@@ -251,6 +252,13 @@ def _make_accelerator(config: TrainingConfig) -> Accelerator:
             f'training.device is "{config.device}" but the device here is '
             f'"{accelerator.device.type}".',
             'Choose that or "auto".',
+        )
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != launched:
+        raise TrainingError(
+            f"{launched} processes were launched, but this one knows of "
+            f"{accelerator.num_processes}; they would write the same files.",
+            'Choose training.device "cpu" or "cuda", or launch one process.',
         )
     return accelerator
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from otolith.core.errors import suggest
 from otolith.recordings.inference.names import SignalName, role_name, signal_name, split_unit
-from otolith.recordings.inference.notes import Notes, some
+from otolith.recordings.inference.notes import NoMotionError, Notes, some
 from otolith.recordings.options import ReadOptions
 
 AXES = "xyz"
@@ -133,12 +133,13 @@ def _bare_axes(
     """Columns called only x, y, z are taken as the accelerometer's."""
     bare = {split_unit(n)[0].removesuffix("_axis"): n for n in names}
     if not all(a in bare for a in AXES):
-        raise notes.error(
+        error = notes.error(
             "columns.signals",
             "No column looks like acceleration",
             f"columns: {some(names, 8)}",
             'Name them acc_x, acc_y, acc_z, or map them with columns, such as {"acc_x": "Ch 1"}.',
         )
+        raise NoMotionError(error.fact, error.remedy)
     notes.add(
         "columns.bare_axes",
         "inferred",

@@ -13,6 +13,10 @@ from otolith.recordings.recording import Finding
 Status = Literal["ok", "inferred", "fixed", "warning", "unknown"]
 
 
+class NoMotionError(DataError):
+    """A table has no column of a motion sensor."""
+
+
 @dataclass
 class Notes:
     """Findings of one file, for all of its recordings or for some.

@@ -56,7 +56,7 @@ def _read_parquet(path: Path, options: ReadOptions, notes: Notes) -> RawTable:
         wanted = [*plan.roles.values(), *plan.signal_columns, *plan.extras]
         table = file.read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
-        first = " ".join(str(error).split())[:160]
+        first = " ".join(str(error).split())[:160].rstrip(".")
         raise FileFormatError(
             f"{path.name} [file.parquet] is not a whole Parquet file: {first}.", "Copy it again."
         ) from None

@@ -58,6 +58,13 @@ def test_steps_without_a_number_can_be_skipped_and_are_counted(tmp_path):
     assert all(torch.isfinite(p).all() for p in result.system.parameters())
 
 
+def test_the_system_hears_of_skipped_steps(tmp_path):
+    system, heard = make_system(nan_at_id=3), []
+    system.skip_step = lambda: heard.append(system.num_steps)
+    result = train(tmp_path, system, on_nonfinite="skip")
+    assert len(heard) == result.metrics["num_skipped"] == 2
+
+
 def test_a_skipped_batch_takes_its_whole_step_along(tmp_path):
     result = train(
         tmp_path,

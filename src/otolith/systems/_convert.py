@@ -63,13 +63,7 @@ def export_official(system: System, target: Path) -> int:
         raise CheckpointError(
             f"{target} cannot hold official weights.", "Give the path of a .safetensors file."
         )
-    try:
-        state = system.to_official()
-    except NotImplementedError:
-        raise CheckpointError(
-            f"{type(system).__module__.rsplit('.', 1)[-1]} has no official form.",
-            "Use the model folder itself.",
-        ) from None
+    state = system.to_official()
     with atomic_path(target) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)
     return len(state)

@@ -190,7 +190,7 @@ def choose_folds(
 
 def about_origin(model: Model, part: DatasetPart) -> tuple[str, ...]:
     """Warnings about what the leak guard cannot know: unknown origin, copies of another name."""
-    if not model.system.trainable:
+    if not model.system.trainable or model.provenance.get("is_untrained"):
         return ()
     if not training_datasets(model.provenance):
         return (UNKNOWN_ORIGIN.format(model=model.name),)

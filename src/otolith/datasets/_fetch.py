@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -61,7 +62,8 @@ def fetch(name: str, module: ModuleType, *, accept_licence: bool = False) -> Pat
         hashes[file.name] = got.sha256
         write_json(known, hashes)
         part = release / Path(file.name).stem if len(source.files) > 1 else release
-        if file.unpack and not part.exists():
+        if file.unpack and (got.fetched or not part.exists()):
+            shutil.rmtree(part, ignore_errors=True)  # what an older archive held
             unpack(got.path, part)
     return prepare(name, release if release.exists() else folder, target)
 

@@ -180,6 +180,19 @@ def test_several_files_lie_side_by_side(component, server, home):
     assert (home / "downloads" / NAME / "people.txt").read_bytes() == b"1 anna\n"
 
 
+def test_an_archive_within_the_archive_is_unpacked(component, server, home):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("Inner Data.zip", zipped(2.0))
+        archive.writestr("readme.txt", "made up")
+    server.bodies["/data.zip"] = content.getvalue()
+    folder = fetch(NAME, component, accept_licence=True)
+    samples = DataFolder.open(folder).recording("r1").imus["imu"].samples_TC
+    assert np.asarray(samples).sum() == 80.0
+    unpacked = home / "downloads" / NAME / "release"
+    assert sorted(p.name for p in unpacked.iterdir()) == ["readme.txt", "release"]
+
+
 def test_what_needs_a_hand_is_said(component):
     by_hand = with_source(component, manual="Write to the authors.")
     with pytest.raises(DownloadError, match=r"without you.*Write to the authors.*--format made_up"):

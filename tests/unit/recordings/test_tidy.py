@@ -8,6 +8,8 @@ import pytest
 
 from otolith.core.errors import DataError
 from otolith.recordings import Annotation, Channel, ImuStream, Recording
+from otolith.recordings.options import ReadOptions
+from otolith.recordings.reading import read_recordings
 from otolith.recordings.tidy import labels_of_samples, select_motion, write_tidy
 
 SIX = ("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z")
@@ -103,3 +105,17 @@ def test_another_rate_keeps_length_and_level():
     assert same.samples_TC is flat.samples_TC
     with pytest.raises(DataError, match="impossible"):
         select_motion(recording(flat), rate_hz=-1.0)
+
+
+def test_a_table_whose_device_lacks_a_sensor_is_read_back(tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.normal([0, 0, 9.8, 0, 0, 0], 1, (400, 6))
+    watch = dataclasses.replace(stream(rate_hz=50.0), samples_TC=values.astype(np.float32))
+    phone = dataclasses.replace(
+        stream("phone", SIX[:3], rate_hz=50.0), samples_TC=values[:, :3].astype(np.float32)
+    )
+    write_tidy(tmp_path / "t.parquet", [recording(watch, phone)])
+    (back,) = read_recordings(tmp_path / "t.parquet", ReadOptions(unit_acc="m/s2", gravity="included", unit_gyro="rad/s"))  # fmt: skip
+    assert {name: len(s.channels) for name, s in back.imus.items()} == {"watch": 6, "phone": 3}
+    np.testing.assert_allclose(back.imus["phone"].samples_TC, phone.samples_TC, atol=1e-5)
+    assert "columns.lacking" in {f.check for f in back.findings}

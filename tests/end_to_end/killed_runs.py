@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from tests.support.processes import fork, wait
-from tests.training_toys import NAME, ToyLoader, register
+from tests.support.training_toys import NAME, ToyLoader, register
 
 from otolith.core.config import parse
 from otolith.training.callbacks import Callback

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from tests.support.processes import fork, fork_pair, wait
-from tests.training_toys import NAME, ToyConfig, ToyLoader, ToySystem, make_config, register
+from tests.support.training_toys import NAME, ToyConfig, ToyLoader, ToySystem, make_config, register
 
 from otolith.core.errors import TrainingError
 from otolith.objectives import LossOutput

@@ -1,9 +1,11 @@
 """Archives unpack whole or not at all, and never outside their folder."""
 
+import gzip
 import io
 import tarfile
 import zipfile
 
+import numpy as np
 import pytest
 
 from otolith.core.archives import unpack
@@ -98,3 +100,36 @@ def test_damaged_archives(tmp_path, cut):
     with pytest.raises(ArchiveError):
         unpack(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["xz", "gz", "bz2"])
+def test_damage_inside_a_compressed_archive(tmp_path, kind):
+    path = tmp_path / f"a.tar.{kind}"
+    data = bytes(np.random.default_rng(0).integers(0, 256, 200_000, dtype=np.uint8))
+    with tarfile.open(path, f"w:{kind}") as bundle:
+        info = tarfile.TarInfo("x")
+        info.size = len(data)
+        bundle.addfile(info, io.BytesIO(data))
+    content = bytearray(path.read_bytes())
+    content[100_000:100_100] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match="cannot be unpacked|neither zip nor tar"):
+        unpack(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_zip_with_a_password_is_refused(tmp_path):
+    path = make_zip(tmp_path / "a.zip", [("x.txt", "secret")])
+    content = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(signature) + offset] |= 1
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match="password"):
+        unpack(path, tmp_path / "out")
+
+
+def test_an_archive_that_goes_on_behind_its_end_is_refused(tmp_path):
+    path = make_tar(tmp_path / "a.tgz", [("x", b"1", tarfile.REGTYPE)])
+    path.write_bytes(path.read_bytes() + gzip.compress(bytes(1 << 25)))
+    with pytest.raises(ArchiveError, match="behind its end"):
+        unpack(path, tmp_path / "out")

@@ -99,6 +99,14 @@ def test_a_damaged_file_on_disk_is_fetched_again(server, tmp_path):
     assert download(f"{server.base}/f", tmp_path / "f.bin", sha256=SHA).fetched
 
 
+def test_a_file_of_the_wrong_size_is_fetched_again(server, tmp_path):
+    target = tmp_path / "f.bin"
+    target.write_bytes(BODY[:100])
+    assert download(server.base + "/a", target, size_bytes=len(BODY)).fetched
+    assert target.read_bytes() == BODY
+    assert not download(server.base + "/a", target, size_bytes=len(BODY)).fetched
+
+
 @pytest.mark.parametrize(
     "url", ["http://example.org/x", "ftp://example.org/x", "file:///etc/passwd", "https://"]
 )

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from tests.training_toys import ToyLoader, make_system, train
+from tests.support.training_toys import ToyLoader, make_system, train
 
 from otolith.core.errors import CheckpointError, MissingDependencyError, TrainingError
 from otolith.training.callbacks import Callback
@@ -56,6 +56,13 @@ def test_steps_without_a_number_can_be_skipped_and_are_counted(tmp_path):
     assert result.metrics["last"]["train"]["loss"] is not None
     assert [r["loss"] for r in read_records(tmp_path, "step")] == [None, None]
     assert all(torch.isfinite(p).all() for p in result.system.parameters())
+
+
+def test_the_system_hears_of_skipped_steps(tmp_path):
+    system, heard = make_system(nan_at_id=3), []
+    system.skip_step = lambda: heard.append(system.num_steps)
+    result = train(tmp_path, system, on_nonfinite="skip")
+    assert len(heard) == result.metrics["num_skipped"] == 2
 
 
 def test_a_skipped_batch_takes_its_whole_step_along(tmp_path):
@@ -120,7 +127,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from otolith.core.errors import TrainingError
-from tests.training_toys import make_system, train
+from tests.support.training_toys import make_system, train
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 class Fill:
     def __getattr__(self, name):

@@ -21,6 +21,11 @@ from safetensors.torch import load_file
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("OTOLITH_SHARED", ROOT.parent / "shared"))
 GOLDEN = Path(os.environ.get("OTOLITH_GOLDEN", SHARED / "golden"))
+_COMPARISON = {
+    "output", "file", "atol", "rtol", "mean_atol", "equal_nan", "columns", "rows",
+    "where", "where_expected_at_least", "information_only",
+}  # fmt: skip
+_DESCRIPTION = {"what", "variant", "from", "masks", "list", "parameter", "mode", "quirk"}
 
 
 @dataclass
@@ -92,6 +97,8 @@ def run_case(folder: Path, table: dict[str, Handler]) -> None:
 def compare(case: Case, check: dict[str, Any], got: dict[str, Any]) -> str:
     """Return an empty text if `got` fulfils one entry of `checks`, else what differs."""
     name = check["output"]
+    if unknown := sorted(set(check) - _COMPARISON - _DESCRIPTION):
+        return f"{name}: the comparison {', '.join(unknown)} is not known"
     if name not in got:
         return f"{name}: the handler gives no such output"
     if "file" in check:

@@ -51,6 +51,9 @@ def run(
     found = _compare(part, model, untrained)
     say("4/4  Labelling a session of one of them ...")
     labelling = _label(part, model)
+    words = part.folder.info["card"]["label_groups"]
+    found = [_result_in_words(r, words) for r in found]
+    labelling = _labelling_in_words(labelling, words)
     page = _report(part, model, found, labelling, metrics, out)
     _say(found, labelling)
     say(f"Done in {time.perf_counter() - started:.0f} s.")
@@ -71,7 +74,8 @@ def _pretrain(part: DatasetPart, out: Path, *, short: bool) -> tuple[Model, Mode
     changes += ["training.epochs=1"] if short else []
     recipe, _ = load_recipe(RECIPE, changes)
     torch.manual_seed(recipe.seed)
-    untrained = Model("untrained encoder", recipe.system.module.System(recipe.system.config).eval())
+    fresh = recipe.system.module.System(recipe.system.config).eval()
+    untrained = Model("untrained encoder", fresh, provenance={"is_untrained": True})
     say(f"2/4  Pretraining a small encoder without labels ({_size(untrained)} parameters) ...")
     shutil.rmtree(out / "pretrain", ignore_errors=True)
     done = api.train(RECIPE, *changes, folder=out / "pretrain")
@@ -157,7 +161,7 @@ def _report(
 ) -> Path:
     """Write the page, the segments and the numbers."""
     from otolith.core.files import write_json, write_text
-    from otolith.reports import sections
+    from otolith.reports import cards, sections
     from otolith.reports.build import segments_csv
     from otolith.reports.page import Report, Tile
     from otolith.tasks._windows import EvaluationWindows, labelled_windows
@@ -187,12 +191,13 @@ def _report(
     for value in found[:2]:
         sections.result(report, value)
     test = labelled_windows(part, EvaluationWindows(**WINDOWS))
-    names = [test.labels[i] for i in test.label_N]
+    words = part.folder.info["card"]["label_groups"]
+    names = [words[test.labels[i]] for i in test.label_N]
     sections.embedding_map(
         report, model.embed_windows(test.windows), names, list(test.subject_N), model.name
     )
     sections.training(report, read_records(out / "pretrain"), metrics)
-    sections.data_card(report, part.name, part.folder.info, {"recordings": len(part)})
+    cards.dataset_card(part.folder).add_to(report)
     sections.findings(report, labelling.recording.findings)
     sections.settings(report, (out / "pretrain" / "config.yaml").read_text(encoding="utf-8"))
     write_text(out / "segments.csv", segments_csv([labelling]))
@@ -201,14 +206,33 @@ def _report(
 
 
 def _agreement(labelling: Labelling) -> float:
-    """Share of the labelled time whose label is the true one."""
-    right = total = 0.0
-    for segment in labelling.segments:
-        total += segment.end_s - segment.start_s
-        for a in labelling.recording.annotations:
-            if a.end_s is not None and segment.label in a.labels:
-                right += max(0.0, min(segment.end_s, a.end_s) - max(segment.start_s, a.start_s))
-    return right / total if total else 0.0
+    """Share of the session that is labelled right."""
+    from otolith.reports.sections_labelling import agreement
+
+    return agreement(labelling) or 0.0
+
+
+def _result_in_words(result: Result, words: dict[str, str]) -> Result:
+    """The same numbers with the exercises' names in place of the publishers' codes."""
+    rows = [{**row, "label": words[row["label"]]} for row in result.per_class]
+    return dataclasses.replace(
+        result, labels=tuple(words[n] for n in result.labels), per_class=rows
+    )
+
+
+def _labelling_in_words(labelling: Labelling, words: dict[str, str]) -> Labelling:
+    """The same labelling with the exercises' names in place of the publishers' codes."""
+    notes = tuple(
+        dataclasses.replace(a, labels=tuple(words[n] for n in a.labels))
+        for a in labelling.recording.annotations
+    )
+    segments = tuple(dataclasses.replace(s, label=words[s.label]) for s in labelling.segments)
+    return dataclasses.replace(
+        labelling,
+        recording=dataclasses.replace(labelling.recording, annotations=notes),
+        labels=tuple(words[n] for n in labelling.labels),
+        segments=segments,
+    )
 
 
 def _size(model: Model) -> str:

@@ -74,7 +74,7 @@ def run(
             "smoothing_s": smoothing_seconds,
             "min_confidence": min_confidence,
         },
-        source="The options",
+        source="otolith label",
     )
     recordings = api.open_all(file, **{k: v for k, v in options.items() if v})
     if not recordings:

@@ -6,6 +6,7 @@ beside the target and renamed at the end, so that a refused archive leaves nothi
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
 import tarfile
@@ -22,6 +23,11 @@ from otolith.core.errors import ArchiveError
 MAX_BYTES = 64 * 1024**3
 MAX_FILES = 1_000_000
 _CHUNK_BYTES = 1 << 20
+_MAX_PADDING = 1 << 24
+# zipfile says RuntimeError to a password and to a compression that it does not know.
+_DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, RuntimeError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ def unpack(
     try:
         _extract(archive, temporary, max_bytes, max_files)
         temporary.rename(target)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except _DAMAGE as error:
         raise ArchiveError(f"{archive} cannot be unpacked ({error}).", "Fetch it again.") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -113,8 +119,18 @@ def _members(archive: Path) -> Iterator[tuple[_Member, IO[bytes] | None]]:
             for info in bundle:
                 member = _Member(info.name, info.isdir(), info.isfile() or info.isdir(), info)
                 yield member, bundle.extractfile(info) if info.isfile() else None
+            _read_to_end(archive, bundle)
     else:
         raise ArchiveError(f"{archive} is neither zip nor tar.", "Fetch it again.")
+
+
+def _read_to_end(archive: Path, bundle: tarfile.TarFile) -> None:
+    """Read what stands behind the last member; only there compressed files check their sums."""
+    assert bundle.fileobj is not None  # noqa: S101  # it is open
+    for _ in range(_MAX_PADDING // _CHUNK_BYTES):
+        if not bundle.fileobj.read(_CHUNK_BYTES):
+            return
+    raise ArchiveError(f"{archive} goes on behind its end.", "Do not use this archive.")
 
 
 def _safe_path(archive: Path, member: _Member) -> PurePosixPath:

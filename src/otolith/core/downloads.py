@@ -64,8 +64,10 @@ def download(
         DownloadError: Offline, refused address, or the server does not deliver.
         IntegrityError: The file differs from the expected size or hash; it is removed.
     """
-    if target.is_file() and (not sha256 or sha256_file(target) == sha256):
-        return Downloaded(target, sha256_file(target), fetched=False)
+    if target.is_file() and size_bytes in {0, target.stat().st_size}:
+        digest = sha256_file(target)
+        if sha256 in {"", digest}:
+            return Downloaded(target, digest, fetched=False)
     _check_address(url)
     if is_offline():
         raise DownloadError(

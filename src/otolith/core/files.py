@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,7 +40,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
-        _sync_folder(target.parent)
+        sync(target.parent)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
@@ -123,10 +124,32 @@ def check_manifest(folder: Path, *, hashes: bool = True) -> list[str]:
     return problems
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable where the system allows opening a folder."""
-    with suppress(OSError, PermissionError):
-        handle = os.open(folder, os.O_RDONLY)
+def replace_folder(new: Path, target: Path) -> None:
+    """Rename a finished folder to `target`; what was there is put back if that fails.
+
+    Args:
+        new: Folder beside the target.
+        target: Final path; a folder that is there is replaced.
+    """
+    old = new.with_name(f"{new.name}-old")
+    was_there = target.exists()
+    if was_there:
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        if was_there:
+            old.rename(target)
+        raise
+    sync(target.parent)
+    if was_there:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the entries of a folder, to disk where the system allows it."""
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:

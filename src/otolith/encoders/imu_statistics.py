@@ -132,15 +132,13 @@ class Encoder(nn.Module):
             if channels not in known:
                 known[channels] = self._resolve(name, channels)
         wanted_BS = torch.tensor([known[c] for c in stream.channels], device=device)
+        is_missing_BS = wanted_BS < 0
+        columns_BS = stream.channel_columns().gather(1, wanted_BS.clamp(min=0))
         if stream.channel_mask_BC is not None:
-            # Column j of `channels` is the j-th real column: sort the real ones to the front.
-            order_BC = (~stream.channel_mask_BC).to(torch.int8).argsort(dim=1, stable=True)
-            columns_BS = order_BC.gather(1, wanted_BS.clamp(min=0))
-        else:
-            columns_BS = wanted_BS.clamp(min=0)
+            is_missing_BS = is_missing_BS | ~stream.channel_mask_BC.gather(1, columns_BS)
         index = columns_BS[:, None].expand(-1, stream.values.shape[1], -1)
         values = stream.values.gather(2, index)
-        values = torch.where((wanted_BS < 0)[:, None], torch.nan, values)
+        values = torch.where(is_missing_BS[:, None], torch.nan, values)
         real_BTK = torch.isfinite(values).unflatten(2, (-1, 3)).all(-1) & stream.mask_BT[..., None]
         return values, real_BTK.any(dim=1).float()
 

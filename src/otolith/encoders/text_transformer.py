@@ -109,6 +109,8 @@ class Encoder(nn.Module):
         weight = mask_LT[..., None].to(tokens_LTD.dtype)
         return F.normalize((tokens_LTD * weight).sum(1) / weight.sum(1), dim=-1)
 
+    # What is kept must also serve a later training step, so it is no tensor of inference mode.
+    @torch.inference_mode(mode=False)
     @torch.no_grad()
     def _encode_missing(self, texts: Sequence[str]) -> None:
         """Put the features [T, D] of all texts into the cache, at its fresh end."""

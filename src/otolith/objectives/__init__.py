@@ -22,9 +22,12 @@ class LossOutput:
         is_global: What `total` and `parts` are when several processes train. False: means over
             this process's samples, which the loop weighs by their number. True: values whose
             plain mean over the processes is the mean over the global batch.
+        logged: What the log calls the loss, where `total` is no number to compare over steps
+            (a sum of losses divided by moving means); None = `total`.
     """
 
     total: Tensor
     parts: dict[str, Tensor] = field(default_factory=dict)
     per_sample_B: Tensor | None = None
     is_global: bool = False
+    logged: Tensor | None = None

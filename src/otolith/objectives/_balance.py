@@ -14,7 +14,8 @@ class BalancedSum(nn.Module):
     """Sum of weight * loss / running mean of the loss.
 
     The running means are part of the state, so a resumed run goes on where it stopped. A loss of
-    zero (nothing was masked in a batch) leaves its running mean alone.
+    zero (nothing was masked in a batch) leaves its running mean alone, and so does one that is
+    no finite number: a step that is skipped must not spoil those that follow.
 
     Args:
         names: Names of the losses.
@@ -50,6 +51,7 @@ class BalancedSum(nn.Module):
         current_K = sum_over_processes(values_K) / num_processes()
         started_K = torch.where(self.mean_K == 0, current_K, self.mean_K)
         moved_K = self.decay * started_K + (1.0 - self.decay) * current_K
-        started_K = torch.where(current_K == 0, started_K, moved_K)
-        self.mean_K.copy_(started_K)
-        return (weights_K * values_K / (started_K + 1e-8)).sum()
+        is_usable_K = (current_K != 0) & current_K.isfinite()
+        mean_K = torch.where(is_usable_K, moved_K, self.mean_K)
+        self.mean_K.copy_(mean_K)
+        return (weights_K * values_K / (mean_K + 1e-8)).sum()

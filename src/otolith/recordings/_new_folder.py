@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from otolith.core.errors import DataError
+from otolith.core.files import replace_folder
 
 
 @contextmanager
@@ -30,13 +30,12 @@ def new_folder(target: Path, *, overwrite: bool, marker: str) -> Iterator[Path]:
     """
     _check_target(target, overwrite=overwrite, marker=marker)
     target.parent.mkdir(parents=True, exist_ok=True)
-    token = secrets.token_hex(6)
-    temporary = target.with_name(f".{target.name}.{token}.tmp")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     temporary.mkdir()
     try:
         yield temporary
         _check_target(target, overwrite=overwrite, marker=marker)
-        _swap(temporary, target, target.with_name(f".{target.name}.{token}.old"))
+        replace_folder(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -55,29 +54,3 @@ def _check_target(target: Path, *, overwrite: bool, marker: str) -> None:
         )
     if not overwrite:
         raise DataError(f"{target} exists already.", "Pass overwrite=True, or give another path.")
-
-
-def _swap(temporary: Path, target: Path, aside: Path) -> None:
-    """Rename `temporary` to `target`; what was there is put back if that fails."""
-    replaced = target.exists()
-    if replaced:
-        target.rename(aside)
-    try:
-        temporary.rename(target)
-    except OSError:
-        if replaced:
-            aside.rename(target)
-        raise
-    sync(target.parent)
-    if replaced:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def sync(path: Path) -> None:
-    """Flush a file, or the entries of a folder, to disk where the system allows it."""
-    with suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

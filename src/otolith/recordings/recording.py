@@ -10,6 +10,7 @@ angular rate in rad/s everywhere behind this file; a reader converts and says so
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -120,7 +121,7 @@ class Quality:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stream:
+class Stream(ABC):
     """What all streams share.
 
     Args:
@@ -136,9 +137,9 @@ class Stream:
     quality: Quality = field(default_factory=Quality)
 
     @property
+    @abstractmethod
     def duration_s(self) -> float:
         """Length in seconds on the recording's clock."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

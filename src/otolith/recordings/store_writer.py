@@ -11,9 +11,8 @@ import numpy as np
 
 from otolith.core.config import to_plain
 from otolith.core.errors import DataError
-from otolith.core.files import sha256_file, write_json, write_manifest
+from otolith.core.files import sha256_file, sync, write_json, write_manifest
 from otolith.recordings import store_tables as tables
-from otolith.recordings._new_folder import sync
 from otolith.recordings.recording import (
     FeatureStream,
     ImuStream,

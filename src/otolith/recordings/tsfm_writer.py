@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from otolith.core.errors import DataError, suggest
-from otolith.core.files import write_json
-from otolith.recordings._new_folder import new_folder, sync
+from otolith.core.files import sync, write_json
+from otolith.recordings._new_folder import new_folder
 from otolith.recordings.clocks import sample_times_s, slice_recording
 from otolith.recordings.recording import Annotation, Finding, ImuStream, Recording
 from otolith.recordings.tsfm_format import TIME_COLUMN

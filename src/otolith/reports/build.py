@@ -18,6 +18,7 @@ from otolith.recordings.store import DataFolder, is_data_folder
 from otolith.reports import cards, drawing, page, sections
 from otolith.reports.page import Report, Tile
 from otolith.tasks._model import Model, load_model
+from otolith.tasks._people import training_datasets
 from otolith.tasks._result import Result
 from otolith.tasks.label import Labelling
 from otolith.training.logs import METRICS_LOG, read_records
@@ -95,7 +96,7 @@ def run_report(folder: Path) -> Report:
     if results:
         _add_results(report, results)
     if model is not None:
-        for data_name in model.provenance.get("data", {}).get("datasets", {}):
+        for data_name in training_datasets(model.provenance):
             data_card(data_name).add_to(report)
         _add_model(report, model, results)
     sections.settings(report, config.read_text(encoding="utf-8"))

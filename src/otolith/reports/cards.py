@@ -17,9 +17,11 @@ from otolith.datasets import DATASETS
 from otolith.recordings.store import DataFolder, is_data_folder
 from otolith.reports.card import Card, Part
 from otolith.tasks._model import Model
+from otolith.tasks._people import EVERYONE, used_labels
 from otolith.tasks._result import Result
 
 _MAY = {True: "yes", False: "no", None: "unclear"}
+_RESULT_COLUMNS = ("task", "data", "model", "macro-F1", "95 % interval", "accuracy", "people")
 _STATUSES = ("warning", "unknown", "fixed", "inferred")
 
 
@@ -30,7 +32,7 @@ def model_card(
 
     Args:
         model: The model.
-        results: Evaluations of it, whose numbers go in.
+        results: Evaluations of it, and of others beside it, whose numbers go in.
         metrics: Content of the run's `metrics.json`, for the cost; None = looked for beside the
             checkpoint.
 
@@ -40,7 +42,7 @@ def model_card(
     origin = model.provenance
     if metrics is None:
         metrics = _metrics_beside(model.path)
-    sources = list(_sources(origin))
+    sources = _sources(origin)
     cards = {name: known_card(name) for name, _, _ in sources}
     return Card(
         title=f"Model card: {model.name}",
@@ -55,7 +57,7 @@ def model_card(
             Part(
                 title="Numbers",
                 text="" if results else "No evaluation is attached to this card.",
-                columns=("task", "data", "macro-F1", "95 % interval", "accuracy", "people"),
+                columns=_RESULT_COLUMNS,
                 rows=[_result_row(r) for r in results],
             ),
             Part(title="Limits", items=_limits(model, cards, results)),
@@ -175,12 +177,17 @@ def known_card(name: str) -> dict[str, Any]:
 
 
 def _what(model: Model) -> str:
-    kind = model.provenance.get("is_pretrain")
-    if not model.provenance:
+    origin = model.provenance
+    if not origin:
         return "It needs no training, or nothing is known about its training."
-    learned = "without labels" if kind else "with labels"
+    learned = "with labels" if used_labels(origin) else "without labels"
+    recipe = f" by the recipe {origin['recipe']}" if origin.get("recipe") else ""
+    if "official" in origin:
+        recipe = " by its authors, and converted"
     words = "It understands labels as words." if model.has_text else "It needs labelled examples."
-    return f"Trained {learned} by the recipe {model.provenance.get('recipe', '?')}. {words}"
+    if model.labels:
+        words = f"It tells {len(model.labels)} classes apart: {', '.join(model.labels)}."
+    return f"Trained {learned}{recipe}. {words}"
 
 
 def _model_facts(model: Model) -> dict[str, Any]:
@@ -188,31 +195,35 @@ def _model_facts(model: Model) -> dict[str, Any]:
     weights = model.path / "model.safetensors" if model.path else None
     size = weights.stat().st_size / 1e6 if weights and weights.is_file() else 0.0
     return {
-        "system": type(model.system).__module__.rpartition(".")[2],
+        "system": model.system_name,
         "parameters": sum(p.numel() for p in model.system.parameters()),
         "size of the weights": f"{size:.1f} MB" if size else "",
         "recipe": origin.get("recipe"),
         "seed": origin.get("seed"),
         "started from": origin.get("init_from") or ("random weights" if origin else ""),
-        "windows learned from": origin.get("data", {}).get("num_train"),
-        "windows held out": origin.get("data", {}).get("num_validation"),
+        "windows learned from": (origin.get("data") or {}).get("num_train"),
+        "windows held out": (origin.get("data") or {}).get("num_validation"),
         "written by": f"Otolith {origin['version']}" if origin.get("version") else "",
     }
 
 
-def _sources(origin: Mapping[str, Any]) -> Iterator[tuple[str, list[str], list[str]]]:
+def _sources(origin: Mapping[str, Any]) -> list[tuple[str, set[str], set[str]]]:
     """(data set, people learned from, people held out), also of the weights it started from."""
-    for name, parts in origin.get("data", {}).get("datasets", {}).items():
-        yield name, parts.get("train_subjects", []), parts.get("validation_subjects", [])
-    if origin.get("init_provenance"):
-        yield from _sources(origin["init_provenance"])
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    while origin:
+        for name, parts in (origin.get("data") or {}).get("datasets", {}).items():
+            learned, held_out = found.setdefault(name, (set(), set()))
+            learned |= set(parts.get("train_subjects", []))
+            held_out |= set(parts.get("validation_subjects", []))
+        origin = origin.get("init_provenance") or {}
+    return [(name, learned, held_out - learned) for name, (learned, held_out) in found.items()]
 
 
-def _source_row(entry: tuple[str, list[str], list[str]], card: Mapping[str, Any]) -> list[Any]:
+def _source_row(entry: tuple[str, set[str], set[str]], card: Mapping[str, Any]) -> list[Any]:
     name, learned, held_out = entry
     return [
         name,
-        len(learned),
+        "all" if EVERYONE in learned else len(learned),
         len(held_out),
         card.get("licence") or "not known on this machine",
         _MAY[(card.get("source") or {}).get("redistributable")],
@@ -222,26 +233,29 @@ def _source_row(entry: tuple[str, list[str], list[str]], card: Mapping[str, Any]
 def _result_row(r: Result) -> list[Any]:
     interval = r.ci95.get("macro_f1")
     shown = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-"
-    task = r.task.replace("_", " ") + (f", {r.counts['shots']} shots" * ("shots" in r.counts))
-    return [task, r.data, r.macro_f1, shown, r.accuracy, r.counts.get("test_subjects", 0)]
+    shots = f", {r.counts['shots']} shots" if "shots" in r.counts else ""
+    task = r.task.replace("_", " ") + shots
+    return [task, r.data, r.model, r.macro_f1, shown, r.accuracy, r.counts.get("test_subjects", 0)]
 
 
 def _limits(
     model: Model, cards: Mapping[str, Mapping[str, Any]], results: Sequence[Result]
 ) -> list[str]:
     """What follows from the data and the evaluations; nothing is claimed beyond them."""
-    sources = list(_sources(model.provenance))
+    sources = _sources(model.provenance)
     limits = []
     if sources:
-        people = sum(len(learned) for _, learned, _ in sources)
-        limits.append(f"It has learned from {people} people; others may move differently.")
+        people = sum(len(learned - {EVERYONE}) for _, learned, _ in sources)
+        everyone = [name for name, learned, _ in sources if EVERYONE in learned]
+        whom = [*([f"{people} people"] if people else []), *(f"everyone of {n}" for n in everyone)]
+        limits.append(f"It has learned from {', '.join(whom)}; others may move differently.")
     worn = dict.fromkeys(p for card in cards.values() for p in card.get("placements") or ())
     if worn:
         limits.append(f"Sensors were worn at: {', '.join(worn)}. Other places are untested.")
     rates = dict.fromkeys(r for card in cards.values() for r in card.get("rate_hz") or ())
     if rates:
         limits.append(f"Rates it has seen: {', '.join(f'{r:g} Hz' for r in rates)}.")
-    if not model.has_text:
+    if not (model.has_text or model.labels):
         limits.append("Names of activities have to be learned from labelled examples.")
     unclear = [
         n for n, c in cards.items() if (c.get("source") or {}).get("redistributable") is not True

@@ -17,6 +17,7 @@ from otolith.reports.drawing import (
     colours,
     legend,
     line,
+    percent,
     shorten,
     span,
     svg,
@@ -29,29 +30,37 @@ _MANY_CLASSES = 8
 _MARK_UP_TO = 60  # points of a curve that get a dot each
 
 
-def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Markup:
+def confusion_matrix(
+    counts: Sequence[Sequence[int]], labels: Sequence[str], support: Sequence[int] = ()
+) -> Markup:
     """Return a confusion matrix as a table; the shade is the share of the true class.
 
     Args:
         counts: [K, K], rows = truth.
         labels: Names of the classes.
+        support: Windows of each true class [K], if some were given none of the labels; these
+            get a column of their own.
     """
     values = np.asarray(counts, dtype=float).reshape(len(labels), len(labels))
+    columns = list(labels)
+    if len(support) and (np.asarray(support) > values.sum(axis=1)).any():
+        rest = np.maximum(np.asarray(support, float) - values.sum(axis=1), 0.0)
+        values, columns = np.column_stack([values, rest]), [*columns, "none of them"]
     share = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
     rows = []
     for row, truth in enumerate(labels):
         cells = [
             _cell(share[row, column], int(values[row, column]), truth, guess, row == column)
-            for column, guess in enumerate(labels)
+            for column, guess in enumerate(columns)
         ]
         rows.append(
             Markup('<tr><th scope="row">{}</th>{}</tr>').format(truth, Markup("").join(cells))
         )
     head = Markup("").join(
-        Markup('<th scope="col"><span>{}</span></th>').format(name) for name in labels
+        Markup('<th scope="col"><span>{}</span></th>').format(name) for name in columns
     )
     css = "matrix" + (" small" if len(labels) > _MANY_CLASSES else "")
-    css += "" if max(map(len, labels)) <= 5 else " upright"
+    css += "" if max(map(len, columns), default=0) <= 5 else " upright"
     return Markup(
         '<div class="scroll" tabindex="0" role="group" aria-label="Confusion matrix">'
         '<table class="{}"><caption class="hidden">Confusion matrix: rows are the truth, columns '
@@ -108,7 +117,7 @@ def time_bars(seconds: Mapping[str, float], palette: Mapping[str, str]) -> Marku
     """
     total = sum(seconds.values()) or 1.0
     rows = [
-        (name, value / total, (clock(value), f"{value / total:.0%}"))
+        (name, value / total, (clock(value), percent(value / total)))
         for name, value in seconds.items()
     ]
     return _bars(rows, ("time", "share"), palette)
@@ -136,7 +145,7 @@ def interval_chart(
         low: Left end of the axis.
         high: Right end of the axis.
     """
-    names = [shorten(name) for name, _, _ in rows]
+    names = [shorten(name, 46) for name, _, _ in rows]
     palette = colours(groups or names)
     left = 16 + max((text_width(name, 13) for name in names), default=0.0)
     wide, step, top = 560.0, 30, 10
@@ -179,11 +188,13 @@ def curves(
     clean = {name: pair for name, pair in clean.items() if len(pair[0])}
     if not clean:
         return Markup('<p class="note">There are no finite values to draw.</p>')
+    is_whole = all((x == np.round(x)).all() for x, _ in clean.values())
     x0, x1 = span(np.concatenate([x for x, _ in clean.values()]))
     y0, y1 = span(np.concatenate([y for _, y in clean.values()]))
     y0, y1 = y0 - 0.04 * (y1 - y0), y1 + 0.04 * (y1 - y0)
-    left, top, high = 66, 12, 250
-    parts = _axes((x0, x1), (y0, y1), (left, top, wide, high), x_name, y_name)
+    top, high = 12, 250
+    left = 40 + max(text_width(f"{tick:.6g}") for tick in ticks(y0, y1))
+    parts = _axes((x0, x1), (y0, y1), (left, top, wide, high), x_name, y_name, is_whole=is_whole)
     palette = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(clean)}
     for name, (xs, ys) in clean.items():
         px = left + wide * (xs - x0) / (x1 - x0)
@@ -217,7 +228,7 @@ def _cell(share: float, count: int, truth: str, guess: str, is_right: bool) -> M
         css,
         " right" if is_right else "",
         depth,
-        f"{truth} taken for {guess}\n{count} windows, {share:.1%} of {truth}",
+        f"{truth} taken for {guess}\n{count:,} windows, {percent(share, 1)} of {truth}",
         f"{100 * share:.0f}" if share >= 0.005 else Markup('<span class="hidden">0</span>'),
     )
 
@@ -270,8 +281,13 @@ def _axes(
     box: tuple[float, float, float, float],
     x_name: str,
     y_name: str,
+    *,
+    is_whole: bool,
 ) -> list[Markup]:
-    """Grid, ticks and names of a chart whose plot lies in box = (left, top, width, height)."""
+    """Grid, ticks and names of a chart whose plot lies in box = (left, top, width, height).
+
+    With `is_whole` x counts something, so that only whole numbers are marked.
+    """
     left, top, wide, high = box
     parts = []
     for tick in ticks(*y_range):
@@ -283,7 +299,7 @@ def _axes(
         ]
     for tick in ticks(*x_range, count=max(4, int(wide / 80))):
         x = left + wide * (tick - x_range[0]) / (x_range[1] - x_range[0])
-        if x_range[1] - x_range[0] > 4 and tick != round(tick):
+        if is_whole and tick != round(tick):
             continue
         parts.append(text(x, top + high + 20, f"{tick:g}", anchor="middle", css="soft"))
     parts.append(line(left, top + high, left + wide, top + high, "axis"))

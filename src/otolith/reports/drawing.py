@@ -51,6 +51,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """Return a share (0..1) in percent, with a space that does not break."""
+    return f"{100 * share:.{digits}f}\u00a0%"
+
+
 def legend(labels: Sequence[str], palette: Mapping[str, str]) -> Markup:
     """Return colour squares with names."""
     items = (

@@ -25,6 +25,7 @@ from markupsafe import Markup
 
 from otolith.core.files import write_text
 
+_RESERVED = ("content", "tip")  # identifiers of the page itself
 _LONG = 50  # letters of a fact that gets a line of its own
 _ASSETS = resources.files("otolith.reports") / "assets"
 
@@ -106,8 +107,10 @@ def anchors(titles: Sequence[str]) -> list[str]:
     """Return a distinct identifier for each title, fit for links."""
     found: list[str] = []
     for number, title in enumerate(titles, 1):
-        name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or f"section-{number}"
-        found.append(name if name not in found else f"{name}-{number}")
+        name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "section"
+        while name in found or name in _RESERVED:
+            name += f"-{number}"
+        found.append(name)
     return found
 
 

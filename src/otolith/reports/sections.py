@@ -24,6 +24,7 @@ __all__ = [
     "training",
 ]  # fmt: skip
 _STATUSES = ("warning", "unknown", "fixed", "inferred", "ok")
+_MAX_POINTS = {"tsne": 1000, "pca": 1500}  # t-SNE of 1000 points takes a few seconds
 _RUN_FACTS = {
     "status": "status", "epochs": "epochs", "steps": "steps", "num_samples": "samples seen",
     "num_skipped": "steps left out", "num_parameters": "parameters", "device": "device",
@@ -83,7 +84,9 @@ def result(report: Report, value: Result, *, names_data: bool = False) -> Sectio
     section = report.section(
         title + (f" on {value.data}" if names_data else ""), f"{value.data}: {value.protocol}."
     )
-    matrix = charts.confusion_matrix(value.confusion, value.labels)
+    matrix = charts.confusion_matrix(
+        value.confusion, value.labels, [int(row["support"]) for row in value.per_class]
+    )
     scores = charts.class_table(value.per_class)
     note = (
         "In the matrix rows are the truth and columns the choice; numbers are percent of the true "
@@ -119,7 +122,7 @@ def embedding_map(
             "Drag or use the arrow keys to turn; click the map, then use the wheel to zoom.",
         ),
     ):
-        points, rows = layout(features_ND, dims=dims, method=method, limit=1500)
+        points, rows = layout(features_ND, dims=dims, method=method, limit=_MAX_POINTS[method])
         groupings = {
             "activity": [labels[i] for i in rows],
             "person": [people[i] for i in rows],
@@ -253,7 +256,7 @@ def _comparison_row(r: Result, names_data: bool) -> list[Any]:
         *([r.data] if names_data else []),
         r.model,
         r.macro_f1,
-        f"[{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "-",
+        f"[{interval[0]:.3f},\u00a0{interval[1]:.3f}]" if interval else "-",
         r.accuracy,
         r.counts.get("test_subjects", 0),
         r.counts.get("test_windows", 0),

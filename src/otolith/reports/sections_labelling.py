@@ -34,7 +34,11 @@ def labelling(report: Report, value: Labelling) -> Section:
     sure = (value.times_G, value.scores_GK.max(axis=1)) if len(value.times_G) else None
     chart = timeline(tracks, recording.duration_s, names, signal=_norm(recording), confidence=sure)
     share = agreement(value)
-    note = "" if share is None else f"The labels agree with the truth {share:.0%} of the time."
+    note = (
+        ""
+        if share is None
+        else f"The labels agree with the truth {drawing.percent(share)} of the time."
+    )
     section.add(chart, note=note)
     bars = charts.time_bars(_time_per_label(value), drawing.colours(names))
     section.add(bars, "Time per activity")
@@ -60,10 +64,9 @@ def agreement(value: Labelling) -> float | None:
     ]
     if not any(set(a.labels) & set(value.labels) for a in truth):
         return None
-    edges = np.unique(
-        [t for s in value.segments for t in (s.start_s, s.end_s)]
-        + [t for a in truth for t in (a.start_s, a.end_s)]
-    )
+    times = [t for s in value.segments for t in (s.start_s, s.end_s)]
+    times += [t for a in truth for t in (a.start_s, a.end_s) if t is not None]
+    edges = np.unique(np.asarray(times, float))
     middle, length = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
     right, known = np.zeros(len(middle), bool), np.zeros(len(middle), bool)
     chosen = np.full(len(middle), -1)

@@ -7,7 +7,7 @@ Files: `overall_loss.png`, `loss_components.png`, `per_dataset_losses.png`, `lea
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from otolith.training.callbacks import Callback, RunInfo
 from otolith.training.logs import read_records
 
 PLOTS = "plots"
+_STYLES = {"train": "-", "validation": "--"}
+_INSIDE_LEGEND = 5  # more curves than these get their legend beside the axes
+Records = Sequence[Mapping[str, Any]]
 
 
 class PlotCallback(Callback):
@@ -39,11 +42,14 @@ class PlotCallback(Callback):
 def draw_run(folder: Path) -> list[Path]:
     """Draw all pictures of a run.
 
+    Values that are missing or not finite leave a gap. A run without validation, with one epoch,
+    or with steps alone is drawn as far as it goes.
+
     Args:
         folder: Run folder with `metrics.jsonl`.
 
     Returns:
-        The written files, in `folder/plots`.
+        The written files, in `folder/plots`; none before the first record.
 
     Raises:
         FileFormatError: There is no readable `metrics.jsonl`.
@@ -51,113 +57,218 @@ def draw_run(folder: Path) -> list[Path]:
     records = read_records(folder)
     epochs = [r for r in records if r.get("kind") == "epoch"]
     steps = [r for r in records if r.get("kind") == "step"]
-    if not epochs:
-        return []
     out = folder / PLOTS
+    if not records:
+        return []
     written = [
-        _curves(out / "overall_loss.png", "Loss", {"loss": ("loss",)}, epochs, steps),
-        _rates(out / "learning_rate.png", steps or epochs),
+        _overall(out / "overall_loss.png", epochs, steps),
+        _rates(out / "learning_rate.png", epochs, steps),
     ]
-    parts = sorted({n for e in epochs for n in e["train"].get("parts", {})})
+    parts, names = _names(epochs, "parts"), _names(epochs, "datasets")
     if parts:
-        wanted = {n: ("parts", n) for n in parts}
-        written.append(_curves(out / "loss_components.png", "Parts of the loss", wanted, epochs))
-    names = sorted({n for e in epochs for n in e["train"].get("datasets", {})})
+        path = out / "loss_components.png"
+        written.append(_family(path, "Parts of the loss", epochs, "parts", parts))
     if names:
-        wanted = {n: ("datasets", n) for n in names}
         path = out / "per_dataset_losses.png"
-        written.append(_curves(path, "Loss per data set", wanted, epochs))
-    for name in names:
-        path = out / f"dataset_{re.sub(r'[^A-Za-z0-9_-]+', '_', name)}_detail.png"
-        written.append(_detail(path, name, epochs))
+        written.append(_family(path, "Loss per data set", epochs, "datasets", names))
+    for name, stem in zip(names, _stems(names), strict=True):
+        written.append(_detail(out / f"dataset_{stem}_detail.png", name, epochs))
     return written
 
 
-def _curves(
-    path: Path,
-    title: str,
-    wanted: Mapping[str, Sequence[str]],
-    epochs: Sequence[Mapping[str, Any]],
-    steps: Sequence[Mapping[str, Any]] = (),
-) -> Path:
-    """Training (solid) and validation (dashed) curves, one colour per entry of `wanted`."""
+def epochs_of_steps(epochs: Records, steps: Records) -> np.ndarray:
+    """Return where steps lie on the axis of epochs, float64 [number of steps].
+
+    The end of each epoch is known from its record, so epochs may differ in length. Steps of an
+    epoch that has not ended are placed by the length of the last one, else by the steps so far.
+
+    Args:
+        epochs: Records of kind `epoch`, each with the step at its end.
+        steps: Records of kind `step`.
+    """
+    at = np.array([r["step"] for r in steps], float)
+    ends = np.array([0.0, *(r["step"] for r in epochs)])
+    marks = np.array([0.0, *(r["epoch"] + 1 for r in epochs)])
+    if len(epochs):
+        length = (ends[-1] - ends[-2]) / max(marks[-1] - marks[-2], 1e-9)
+    else:
+        length = float(at.max(initial=1.0))
+    beyond = marks[-1] + (at - ends[-1]) / max(length, 1.0)
+    return np.where(at > ends[-1], beyond, np.interp(at, ends, marks))
+
+
+def _overall(path: Path, epochs: Records, steps: Records) -> Path:
+    """Loss of every logged step (grey), of training and validation epochs; the best is marked."""
     figure, axes = _figure()
-    if steps and epochs:
-        per_epoch = max(1, epochs[0]["step"])
-        x = [s["step"] / per_epoch for s in steps if s["loss"] is not None]
-        y = [s["loss"] for s in steps if s["loss"] is not None]
-        axes.plot(x, y, color="0.8", linewidth=0.8, label="step")
-    for number, (name, keys) in enumerate(wanted.items()):
-        colour = PALETTE[number % len(PALETTE)]
-        for part, style in (("train", "-"), ("validation", "--")):
-            x, y = _series(epochs, (part, *keys))
-            if len(x):
-                axes.plot(x, y, style, color=colour, label=f"{name} ({part})", marker=".")
-    _finish(axes, title, "epoch", "loss")
+    if steps:
+        loss = [np.nan if s.get("loss") is None else s["loss"] for s in steps]
+        axes.plot(
+            epochs_of_steps(epochs, steps), loss, color="0.75", linewidth=0.9, label="training step"
+        )
+    for number, (part, style) in enumerate(_STYLES.items()):
+        x, y = _series(epochs, (part, "loss"))
+        if np.isfinite(y).any():
+            axes.plot(x, y, style, color=PALETTE[number], label=part, marker=".")
+    best = [e for e in epochs if e.get("is_best")]
+    if best:
+        axes.axvline(best[-1]["epoch"] + 1, color="0.6", linewidth=0.8, linestyle=":")
+        axes.text(
+            best[-1]["epoch"] + 1, 0.98, " best", transform=axes.get_xaxis_transform(),
+            fontsize=8, color="0.4", va="top",
+        )  # fmt: skip
+    _finish(axes, "Loss", "epoch", "loss")
     return _save(figure, path)
 
 
-def _detail(path: Path, name: str, epochs: Sequence[Mapping[str, Any]]) -> Path:
-    """One sheet per data set: its losses, and its share of the loss over all data sets."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for part, style in (("train", "-"), ("validation", "--")):
-        x, y = _series(epochs, (part, "datasets", name))
-        if not len(x):
-            continue
-        left.plot(x, y, style, color=PALETTE[0], marker=".", label=part)
-        every = {e["epoch"] + 1: e.get(part, {}).get("datasets", {}) for e in epochs}
-        means = [np.mean([v for v in every[int(i)].values() if v is not None]) for i in x]
-        right.plot(x, y / np.asarray(means), style, color=PALETTE[1], marker=".", label=part)
-    right.axhline(1.0, color="0.7", linewidth=0.8)
-    _finish(left, f"{name}: loss", "epoch", "loss")
-    _finish(right, f"{name}: loss relative to the mean of all data sets", "epoch", "ratio")
-    return _save(figure, path)
-
-
-def _rates(path: Path, records: Sequence[Mapping[str, Any]]) -> Path:
+def _rates(path: Path, epochs: Records, steps: Records) -> Path:
     figure, axes = _figure()
-    axes.plot([r["step"] for r in records], [r["lr"] for r in records], color=PALETTE[0])
+    records = steps or epochs
+    rates = [np.nan if r.get("lr") is None else r["lr"] for r in records]
+    axes.plot([r["step"] for r in records], rates, color=PALETTE[0], marker="." * (len(rates) < 3))
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 4))
     _finish(axes, "Learning rate", "step", "learning rate")
     return _save(figure, path)
 
 
-def _series(
-    records: Sequence[Mapping[str, Any]], keys: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Epoch numbers (1-based) and values where the value exists and is finite."""
-    pairs = []
-    for record in records:
+def _family(path: Path, title: str, epochs: Records, key: str, names: Sequence[str]) -> Path:
+    """Training (solid) and validation (dashed) curves, one colour per name."""
+    from matplotlib.lines import Line2D
+
+    figure, axes = _figure(wide=len(names) > _INSIDE_LEGEND)
+    used: set[str] = set()
+    for number, name in enumerate(names):
+        for part, style in _STYLES.items():
+            x, y = _series(epochs, (part, key, name))
+            if np.isfinite(y).any():
+                used.add(part)
+                axes.plot(x, y, style, color=PALETTE[number % len(PALETTE)], marker=".")
+    handles = [
+        Line2D([], [], color=PALETTE[i % len(PALETTE)], label=name) for i, name in enumerate(names)
+    ]
+    handles += [axes.plot([], [], _STYLES[p], color="0.4", label=p)[0] for p in sorted(used)]
+    _finish(axes, title, "epoch", "loss", legend=False)
+    if len(names) > _INSIDE_LEGEND:
+        figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False)
+    else:
+        axes.legend(handles=handles, fontsize=8, frameon=False)
+    return _save(figure, path)
+
+
+def _detail(path: Path, name: str, epochs: Records) -> Path:
+    """One sheet per data set: loss, share of it, gap to validation, and the numbers."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    (loss, ratio), (gap, words) = figure.subplots(2, 2)
+    ends = {}
+    for number, (part, style) in enumerate(_STYLES.items()):
+        x, y = _series(epochs, (part, "datasets", name))
+        if not np.isfinite(y).any():
+            continue
+        ends[part] = (x, y)
+        look = {"linestyle": style, "color": PALETTE[number], "marker": ".", "label": part}
+        loss.plot(x, y, **look)
+        ratio.plot(x, y / _means(epochs, part), **look)
+    ratio.axhline(1.0, color="0.7", linewidth=0.8)
+    if len(ends) == 2:
+        (x, train), (at, validation) = ends["train"], ends["validation"]
+        both, of_train, of_validation = np.intersect1d(x, at, return_indices=True)
+        gap.plot(both, validation[of_validation] - train[of_train], color=PALETTE[2], marker=".")
+        gap.axhline(0.0, color="0.7", linewidth=0.8)
+    else:
+        gap.text(0.5, 0.5, "no validation", transform=gap.transAxes, ha="center", color="0.5")
+    _finish(loss, "Loss", "epoch", "loss")
+    _finish(ratio, "Loss / mean over data sets", "epoch", "ratio", legend=False)
+    _finish(gap, "Validation minus training", "epoch", "difference of loss")
+    words.axis("off")
+    words.text(0.02, 0.95, _summary(ends), va="top", fontsize=10, family="monospace")
+    figure.suptitle(_plain(name), fontsize=13)
+    return _save(figure, path)
+
+
+def _summary(ends: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
+    """First, last and lowest loss of a data set in words."""
+    lines = []
+    for part, (x, y) in ends.items():
+        known = np.flatnonzero(np.isfinite(y))
+        best = known[np.argmin(y[known])]
+        lines += [
+            part,
+            f"  first   {y[known[0]]:10.4g}  (epoch {x[known[0]]:.0f})",
+            f"  last    {y[known[-1]]:10.4g}  (epoch {x[known[-1]]:.0f})",
+            f"  lowest  {y[best]:10.4g}  (epoch {x[best]:.0f})",
+            "",
+        ]
+    return "\n".join(lines) or "no finite loss"
+
+
+def _means(epochs: Records, part: str) -> np.ndarray:
+    """Mean loss over data sets per epoch; NaN where there is none or it is 0."""
+    means = []
+    for record in epochs:
+        if record.get(part) is None:
+            continue
+        values = [v for v in record[part].get("datasets", {}).values() if v is not None]
+        means.append(float(np.mean(values)) if values else np.nan)
+    array = np.asarray(means)
+    return np.where(array == 0, np.nan, array)
+
+
+def _series(epochs: Records, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Epoch numbers (from 1) and values of the epochs that have `keys[0]`, NaN where none is known.
+
+    An epoch without validation is left out and joined over; a loss that was not finite is a gap.
+    """
+    having = [e for e in epochs if e.get(keys[0]) is not None]
+    values = []
+    for record in having:
         value: Any = record
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
-        if value is not None:
-            pairs.append((record["epoch"] + 1, value))
-    array = np.asarray(pairs, float).reshape(-1, 2)
-    return array[:, 0], array[:, 1]
+        values.append(np.nan if value is None else float(value))
+    y = np.asarray(values, float)
+    return np.array([e["epoch"] + 1.0 for e in having]), np.where(np.isfinite(y), y, np.nan)
 
 
-def _figure():  # noqa: ANN202  # matplotlib's types are loaded on first use
+def _names(epochs: Records, key: str) -> list[str]:
+    parts = ((e.get(part) or {}).get(key, {}) for e in epochs for part in _STYLES)
+    return sorted({name for found in parts for name in found})
+
+
+def _stems(names: Iterable[str]) -> list[str]:
+    """File names of data sets, distinct also where only odd characters tell names apart."""
+    stems: list[str] = []
+    for number, name in enumerate(names):
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:80] or f"{number}"
+        stems.append(stem if stem not in stems else f"{stem}_{number}")
+    return stems
+
+
+def _figure(wide: bool = False) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4.6) if wide else (7.5, 4.2), layout="constrained")
     return figure, figure.subplots()
 
 
-def _finish(axes: Any, title: str, x_name: str, y_name: str) -> None:
+def _finish(axes: Any, title: str, x_name: str, y_name: str, *, legend: bool = True) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.set(title=title, xlabel=x_name, ylabel=y_name)
+    axes.set_title(title, fontsize=11, loc="left")
+    axes.set(xlabel=x_name, ylabel=y_name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.3)
+    axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    if axes.get_legend_handles_labels()[0]:
+    if legend and axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False)
+
+
+def _plain(name: str) -> str:
+    """A name that matplotlib does not read as a formula."""
+    return name.replace("$", r"\$")
 
 
 def _save(figure: Any, path: Path) -> Path:
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        figure.savefig(temporary, dpi=120, format="png")
     return path

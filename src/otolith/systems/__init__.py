@@ -6,12 +6,13 @@ A component file holds a `Config` and a `System` that is built as `System(config
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from otolith.core.errors import CheckpointError
 from otolith.core.registry import Registry
 from otolith.objectives import LossOutput
 from otolith.windows.batch import Batch
@@ -63,8 +64,15 @@ class System(nn.Module, ABC):
         """Return the training loss of a batch. Random draws come from `batch.keys_B` alone."""
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return one vector per text [L, D], comparable with `embed` by cosine."""
-        raise NotImplementedError
+        """Return one vector per text [L, D], comparable with `embed` by cosine.
+
+        Raises:
+            CheckpointError: The system knows no text.
+        """
+        raise CheckpointError(
+            f"{_name(self)} knows no text and embeds none of the {len(texts)} given.",
+            "Use a text-aligned system.",
+        )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`.
@@ -74,6 +82,13 @@ class System(nn.Module, ABC):
         """
         return [{"name": "all", "params": [p for p in self.parameters() if p.requires_grad]}]
 
+    def warm_up(self, batches: Iterable[Batch]) -> None:
+        """Prepare state before the first step of a new run, such as filling a queue.
+
+        Args:
+            batches: The batches of epoch 0, read only as far as they are taken.
+        """
+
     def after_step(self, batch: Batch) -> None:
         """Update state that follows an optimizer step (queues, momentum copies).
 
@@ -82,13 +97,39 @@ class System(nn.Module, ABC):
         may change only by what all of them share (gather the rows first).
         """
 
+    def skip_step(self) -> None:
+        """Forget what `loss` noted for `after_step`, because the step changes no weights."""
+
     @classmethod
     def from_official(
         cls, state: Mapping[str, Tensor], settings: Mapping[str, Any]
     ) -> tuple[System, KeyReport]:
-        """Build the system from weights with the authors' key names."""
-        raise NotImplementedError
+        """Build the system from weights with the authors' key names.
+
+        Args:
+            state: Weights by official key.
+            settings: Settings of the authors.
+
+        Raises:
+            CheckpointError: The weights do not fit, or the system has no official form.
+        """
+        raise CheckpointError(
+            f"{_name(cls)} has no official form for these {len(state)} weights "
+            f"and {len(settings)} settings.",
+            "Give the system that the checkpoint belongs to.",
+        )
 
     def to_official(self) -> dict[str, Tensor]:
-        """Return the weights under the authors' key names."""
-        raise NotImplementedError
+        """Return the weights under the authors' key names.
+
+        Raises:
+            CheckpointError: The system has no official form.
+        """
+        raise CheckpointError(
+            f"{_name(self)} has no official form.", "Use the model folder itself."
+        )
+
+
+def _name(system: System | type[System]) -> str:
+    """Registered name of a system: that of its module."""
+    return system.__module__.rpartition(".")[2]

@@ -38,15 +38,14 @@ def import_official(
     given = {**read_official_settings(source), **(settings or {})}
     name = system or _guess(source, sections)
     component = SYSTEMS.get(name).System
+    if name not in _with_official_form():
+        raise CheckpointError(
+            f"{name} has no official form.", f"Choose one of: {', '.join(_with_official_form())}."
+        )
     state: Mapping[str, Tensor] = sections.get("model_state_dict", {})
     if component.official_has_sections:
         state = {f"{s}.{key}": value for s, part in sections.items() for key, value in part.items()}
-    try:
-        made, report = component.from_official(state, given)
-    except NotImplementedError:
-        raise CheckpointError(
-            f"{name} has no official form.", f"Choose one of: {', '.join(_with_official_form())}."
-        ) from None
+    made, report = component.from_official(state, given)
     return made.eval(), report
 
 
@@ -63,13 +62,7 @@ def export_official(system: System, target: Path) -> int:
         raise CheckpointError(
             f"{target} cannot hold official weights.", "Give the path of a .safetensors file."
         )
-    try:
-        state = system.to_official()
-    except NotImplementedError:
-        raise CheckpointError(
-            f"{type(system).__module__.rsplit('.', 1)[-1]} has no official form.",
-            "Use the model folder itself.",
-        ) from None
+    state = system.to_official()
     with atomic_path(target) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)
     return len(state)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from otolith.core.config import component, config
 from otolith.core.errors import ConfigError
 from otolith.objectives import LossOutput
+from otolith.objectives._gather import global_mean, num_processes, sum_over_processes
 from otolith.systems import SYSTEMS
 from otolith.systems import System as BaseSystem
 from otolith.windows.batch import Batch
@@ -97,7 +98,7 @@ class System(BaseSystem):
         return self.head(self.dropout(self.norm(self.base.embed(batch))))
 
     def loss(self, batch: Batch) -> LossOutput:
-        """Return the weighted cross entropy; samples without label are left out."""
+        """Return the weighted cross entropy over the global batch, without unlabelled samples."""
         target = batch.targets[self.config.target]
         if not isinstance(target, Tensor):
             raise TypeError("the class target must be a tensor")
@@ -111,14 +112,13 @@ class System(BaseSystem):
             label_smoothing=self.config.label_smoothing,
         )
         known = target >= 0
-        total = per_sample.sum() / self.class_weights[target.clamp(min=0)][known].sum().clamp(
-            min=1e-6
-        )
-        right = (logits.argmax(1) == target)[known].float()
+        weight = sum_over_processes(self.class_weights[target.clamp(min=0)][known].sum())
+        right = (logits.argmax(1) == target)[known].float().sum()
         return LossOutput(
-            total=total,
-            parts={"accuracy": right.mean() if len(right) else logits.new_zeros(())},
-            per_sample_B=per_sample.detach(),
+            total=per_sample.sum() * num_processes() / weight.clamp(min=1e-6),
+            parts={"accuracy": global_mean(right, known.sum())},
+            per_sample_B=per_sample.detach() if bool(known.all()) else None,
+            is_global=True,
         )
 
     def parameter_groups(self) -> list[dict[str, Any]]:

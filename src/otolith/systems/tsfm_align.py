@@ -238,6 +238,10 @@ class System(BaseSystem):
         self._fill_queue()
         self.objective.clamp_scale_()
 
+    def skip_step(self) -> None:
+        """Forget the pairs of the step, which may be no numbers."""
+        self._pending.clear()
+
     @torch.no_grad()
     def warm_up(self, batches: Iterable[Batch]) -> None:
         """Fill the queue before training, in evaluation mode, until it is full."""

@@ -203,6 +203,7 @@ class System(BaseSystem):
             parts=reconstruction.parts | contrast.parts,
             per_sample_B=_weighted(reconstruction, contrast, weights),
             is_global=True,
+            logged=torch.stack([weights[n] * loss.detach() for n, loss in losses.items()]).sum(),
         )
 
     def encode_views(

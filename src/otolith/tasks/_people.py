@@ -61,6 +61,32 @@ def training_datasets(provenance: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name, _ in _trained_on(provenance)))
 
 
+def namesakes(provenance: Mapping[str, Any], dataset: str, recordings: Iterable[str]) -> list[str]:
+    """Return trained-on data sets of another name that share most recording names with this one.
+
+    A copy that was imported under a name of its own cannot be recognised by its name.
+
+    Args:
+        provenance: As saved with the weights.
+        dataset: Name of the data set.
+        recordings: Ids of its recordings.
+    """
+    own = set(recordings)
+    shared: dict[str, int] = {}
+    for entry in _trained_recordings(provenance):
+        name, _, recording = entry.partition("/")
+        if name != dataset and recording in own:
+            shared[name] = shared.get(name, 0) + 1
+    return sorted(name for name, count in shared.items() if count > max(2, len(own) // 2))
+
+
+def _trained_recordings(provenance: Mapping[str, Any]) -> set[str]:
+    """`dataset/recording` of everything that the weights and their ancestors were trained on."""
+    ancestors = provenance.get("init_provenance")
+    own = set(provenance.get("data", {}).get("recordings", []))
+    return own | (_trained_recordings(ancestors) if ancestors else set())
+
+
 def used_labels(provenance: Mapping[str, Any]) -> bool:
     """Return whether the weights, or those they started from, were trained with labels."""
     ancestors = provenance.get("init_provenance") or {}

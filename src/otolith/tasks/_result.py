@@ -128,7 +128,7 @@ def _intervals(
     predictions: Predictions, num_classes: int, seed: int
 ) -> dict[str, tuple[float, float] | None]:
     """95 % intervals over people; None with fewer than two people."""
-    found = {}
+    found: dict[str, tuple[float, float] | None] = {}
     for metric in ("macro_f1", "accuracy"):
         interval = classification_interval(
             predictions.truth_N,
@@ -138,8 +138,8 @@ def _intervals(
             np.random.default_rng(seed),
             metric=metric,
         )
-        bounds = (interval.low, interval.high)
-        found[metric] = None if bounds[0] is None or bounds[1] is None else bounds
+        low, high = interval.low, interval.high
+        found[metric] = None if low is None or high is None else (low, high)
     return found
 
 

@@ -17,6 +17,7 @@ from otolith.tasks._model import Model
 from otolith.tasks._people import (
     Fold,
     fixed_fold,
+    namesakes,
     seen_people,
     subject_folds,
     training_datasets,
@@ -33,6 +34,10 @@ Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 UNKNOWN_ORIGIN = (
     "The weights of {model} do not say what they were trained on, so nobody can check whether "
     "these people were among it."
+)
+SAME_NAMES = (
+    'Most recordings of "{data}" have the names of recordings of "{other}", which the model was '
+    "trained on. If they are the same recordings, these numbers are about people it has seen."
 )
 
 
@@ -175,10 +180,22 @@ def choose_folds(
         )
         tested = len({s for fold in chosen for s in np.unique(data.subject_N[fold.test])})
         described = f"{len(chosen)} folds by person, {tested} people tested"
-    warnings = [*_about_seen(model, part, seen, tested), *_about_classes(data, chosen)]
-    if model.system.trainable and not training_datasets(model.provenance):
-        warnings.append(UNKNOWN_ORIGIN.format(model=model.name))
-    return chosen, described, tuple(warnings)
+    warnings = (
+        *_about_seen(model, part, seen, tested),
+        *_about_classes(data, chosen),
+        *about_origin(model, part),
+    )
+    return chosen, described, warnings
+
+
+def about_origin(model: Model, part: DatasetPart) -> tuple[str, ...]:
+    """Warnings about what the leak guard cannot know: unknown origin, copies of another name."""
+    if not model.system.trainable or model.provenance.get("is_untrained"):
+        return ()
+    if not training_datasets(model.provenance):
+        return (UNKNOWN_ORIGIN.format(model=model.name),)
+    same = namesakes(model.provenance, part.name, part.recording_ids)
+    return tuple(SAME_NAMES.format(data=part.name, other=other) for other in same)
 
 
 def relatives_of(part: DatasetPart) -> tuple[str, ...]:

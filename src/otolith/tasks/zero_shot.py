@@ -11,11 +11,11 @@ from otolith.datasets._labels import group_of, group_tables
 from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import similarity
 from otolith.tasks._model import Model
-from otolith.tasks._people import refuse_if_seen, training_datasets
+from otolith.tasks._people import refuse_if_seen
 from otolith.tasks._result import Predictions, Result, summarise
 from otolith.tasks._windows import (
-    UNKNOWN_ORIGIN,
     EvaluationWindows,
+    about_origin,
     labelled_windows,
     relatives_of,
 )
@@ -97,8 +97,7 @@ def guard_zero_shot(model: Model, part: DatasetPart) -> tuple[str, ...]:
         LeakageError: The data set, or one of the same people, was trained on.
     """
     refuse_if_seen(model.provenance, part.name, part.subjects, relatives_of(part))
-    is_known = bool(training_datasets(model.provenance))
-    return () if is_known else (UNKNOWN_ORIGIN.format(model=model.name),)
+    return about_origin(model, part)
 
 
 def all_words() -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from otolith.core.files import (
     atomic_path,
     check_manifest,
     read_json,
+    replace_folder,
     write_json,
     write_manifest,
     write_text,
@@ -174,19 +175,15 @@ def new_folder(target: Path) -> Iterator[Path]:
         TrainingError: The disk is full or the folder cannot be written.
     """
     temporary = target.with_name(f"{_TEMPORARY}{target.name}-{secrets.token_hex(6)}")
-    old = temporary.with_name(temporary.name + "-old")
     with writing(target):
         try:
             temporary.mkdir(parents=True)
             yield temporary
             write_manifest(temporary)
             _share_mode(temporary)
-            if target.exists():
-                target.rename(old)
-            temporary.rename(target)
+            replace_folder(temporary, target)
         finally:
-            for leftover in (temporary, old):
-                shutil.rmtree(leftover, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

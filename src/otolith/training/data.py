@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from otolith.core.errors import ConfigError
+from otolith.core.errors import ConfigError, suggest
 from otolith.core.randomness import rng
 from otolith.training.loaders import BatchLoader
 from otolith.training.recipe import DataConfig, Recipe, SamplingConfig
@@ -73,7 +73,8 @@ def build_loaders(
     spec = config.window
     if config.is_pretrain:
         spec = replace(spec, label_rule="none", keep_unlabelled=True)
-    everything = WindowDataset(parts, spec, seed=recipe.seed)
+    labels = None if config.is_pretrain else _wanted_labels(recipe, parts)
+    everything = WindowDataset(parts, spec, labels=labels, seed=recipe.seed)
     held_out = hold_out(everything.table, config.validation_fraction, recipe.seed)
     train = everything.select(~held_out).with_transform(
         Augmenter(config.augment) if config.augment.steps or config.augment.patch_ranges_s else None
@@ -121,6 +122,18 @@ def hold_out(table: WindowTable, fraction: float, seed: int) -> np.ndarray:
         chosen = rng(seed, purpose=f"validation/{name}").permutation(people)[:count]
         held_out |= mine & np.isin(table.subject, chosen)
     return held_out
+
+
+def _wanted_labels(recipe: Recipe, parts: Sequence[DatasetPart]) -> tuple[str, ...] | None:
+    """Class names of a system that fixes them and their order, such as a classifier; else None."""
+    wanted = tuple(getattr(recipe.system.config, "labels", ()))
+    known = {label for part in parts for label in part.labels}
+    if unknown := [label for label in wanted if known and label not in known]:
+        raise ConfigError(
+            f'system.labels names "{unknown[0]}", which no data set of the run has.',
+            suggest(unknown[0], known, limit=30),
+        )
+    return wanted or None
 
 
 def _weights(

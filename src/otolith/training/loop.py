@@ -176,6 +176,8 @@ class _Loop:
         )
         if checkpoint:
             self.state = self.saver.load(checkpoint)
+        else:
+            self._warm_up()
         with self.devices.main_writes("write the run folder") as is_main:
             if is_main:
                 self.log = MetricsLog(self.folder / METRICS_LOG, self.state.log_bytes)
@@ -189,6 +191,12 @@ class _Loop:
             datasets=self.train.datasets,
             wants_stop=lambda: bool(self.watch.name),
         )
+
+    def _warm_up(self) -> None:
+        """Let the system see batches of epoch 0 before the first step."""
+        devices = self.devices
+        with devices.autocast():
+            self.system.warm_up(b.to(devices.device) for b in self.train.batches(0))
 
     def _train_epoch(self, info: RunInfo) -> None:
         state, config = self.state, self.config

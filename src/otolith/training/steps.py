@@ -99,7 +99,9 @@ class Stepper:
         if not result.problem:
             self._update(result, expected)
         self.optimizer.zero_grad(set_to_none=True)
-        if not result.problem and batch is not None:
+        if result.problem:
+            self.system.skip_step()
+        elif batch is not None:
             if self.average is not None:
                 self.average.update()
             with torch.no_grad():

@@ -44,7 +44,8 @@ class LossSums:
             Sums of this process; those of a global loss have yet to go through `spread`.
         """
         names = sorted(output.parts)
-        tensors = [output.total, *(output.parts[n] for n in names)]
+        loss = output.total if output.logged is None else output.logged
+        tensors = [loss, *(output.parts[n] for n in names)]
         if output.per_sample_B is not None and batch.datasets:
             tensors.append(output.per_sample_B)
         # one transfer for everything: on an accelerator each one waits for the device

@@ -51,7 +51,8 @@ class StreamBatch:
         rate_hz_B: float64, samples (frames, feature rows) per second.
         start_s_B: float64, time of row 0 on the recording's clock in s.
         channel_mask_BC: bool, True = real channel; None for streams without channels.
-        channels: Per sample the channels that are real, in column order; empty if none.
+        channels: Per sample the channels, in column order; empty if none. A named channel whose
+            `channel_mask_BC` is False holds no value in this sample.
     """
 
     values: Tensor
@@ -64,6 +65,21 @@ class StreamBatch:
     def to(self, device: torch.device | str) -> StreamBatch:
         """Return a copy on `device`."""
         return _moved(self, device)
+
+    def channel_columns(self) -> Tensor:
+        """Return the column of every channel, int64 [B, C]: entry j belongs to `channels[b][j]`.
+
+        The channels lie in the real columns where there are as many of them, else (some hold no
+        value) in the first columns. Entries behind the named channels mean nothing.
+        """
+        num_samples, width = self.values.shape[0], self.values.shape[2]
+        first_BC = torch.arange(width, device=self.values.device).expand(num_samples, width)
+        if self.channel_mask_BC is None:
+            return first_BC
+        real_first_BC = (~self.channel_mask_BC).to(torch.int8).argsort(dim=1, stable=True)
+        named_B = torch.tensor([len(own) for own in self.channels], device=self.values.device)
+        is_spread_B = self.channel_mask_BC.sum(1) == named_B
+        return torch.where(is_spread_B[:, None], real_first_BC, first_BC)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,26 +59,14 @@ def describe_channels(
     rates = stream.rate_hz_B.tolist()
     number: dict[str, int] = {PAD_TEXT: 0}
     index = torch.zeros(batch, width, dtype=torch.int64)
-    columns = _columns(stream)
+    columns = stream.channel_columns().tolist()
     for i, channels in enumerate(stream.channels):
         before = f"{about[i]} " if len(about) and about[i] else ""
         after = f" (sampled at {rates[i]:.0f}Hz, {patch_s[i]:.1f}s window)" if add_rate else ""
         texts = [f"{before}{c.description or c.name}{after}" for c in channels]
         row = [number.setdefault(text, len(number)) for text in texts]
-        index[i, columns[i]] = torch.tensor(row, dtype=torch.int64)
+        index[i, columns[i][: len(row)]] = torch.tensor(row, dtype=torch.int64)
     index_BC = index.to(stream.values.device)
     if stream.channel_mask_BC is not None:
         index_BC = index_BC * stream.channel_mask_BC
     return DescribedChannels(texts=tuple(number), index_BC=index_BC)
-
-
-def _columns(stream: StreamBatch) -> list[list[int]]:
-    """Columns of the named channels of each sample: the unmasked ones, or else the first ones."""
-    counts = [len(channels) for channels in stream.channels]
-    if stream.channel_mask_BC is None:
-        return [list(range(count)) for count in counts]
-    real = [
-        [column for column, is_real in enumerate(row) if is_real]
-        for row in stream.channel_mask_BC.tolist()
-    ]
-    return [r if len(r) == n else list(range(n)) for r, n in zip(real, counts, strict=True)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from otolith.core.errors import DataError
 from otolith.recordings import store_tables as tables
 from otolith.recordings.recording import (
     FeatureStream,
@@ -23,10 +24,17 @@ class MemoryFolder:
 
     Args:
         recordings: Recordings with distinct ids; their arrays are shared, not copied.
+
+    Raises:
+        DataError: Two recordings have the same id.
     """
 
     def __init__(self, recordings: Sequence[Recording]) -> None:
         self._recordings = {r.id: r for r in recordings}
+        if len(self._recordings) < len(recordings):
+            ids = [r.id for r in recordings]
+            twice = next(name for name in ids if ids.count(name) > 1)
+            raise DataError(f'Two recordings are called "{twice}".', "Give each its own id.")
         streams = [(r.id, s) for r in recordings for s in r.streams.values()]
         self._values = [_values(stream) for _, stream in streams]
         self.recordings = _table(

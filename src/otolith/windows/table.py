@@ -109,9 +109,9 @@ class WindowTable:
             DataError: A subject is unknown, or there are fewer subjects than folds.
         """
         groups = self.subject if by == "subject" else self.source
-        unknown = [name for name in self.subject_names if name.endswith("/")]
-        used = set(np.unique(self.subjects)) if by == "subject" else set()
-        if used & set(unknown):
+        used = sorted(set(self.subjects)) if by == "subject" else []
+        unknown = [name for name in used if name.endswith("/")]
+        if unknown:
             raise DataError(
                 f"Recordings of {unknown[0].rstrip('/')} name no subject.",
                 'Say who was recorded, or divide by recordings (by="source").',

@@ -78,7 +78,9 @@ def run(case):
     got["out_masked_no_temporal_keymask"] = old.encode(patches, texts=texts, **hidden)
     if settings["patch_chunk_size"]:
         chunked = build(case, patch_chunk_size=settings["patch_chunk_size"])
-        got["out_masked_chunk4"] = chunked.encode(patches, texts=texts, **hidden)
+        out = chunked.encode(patches, texts=texts, **hidden)
+        names = [c["output"] for c in case.config["checks"]]
+        got |= dict.fromkeys([n for n in names if n.startswith("out_masked_chunk")], out)
     if encoder.channel_position is not None:
         vectors = encoder.channel_position.encode(io["sbert_embedding"])
         got |= {"channel_pe_valid": vectors[:-1], "channel_pe_pad": vectors[-1:]}

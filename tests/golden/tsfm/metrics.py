@@ -52,13 +52,16 @@ def _label_scores(s: dict[str, Any], io: dict[str, Any], groups: dict[str, str])
     known, activities = s["training_labels"], s["activities"]
     mask = tsfm.mask_closed_set(known, activities, groups)
     truth = [activities[i] for i in io["y"]]
-    out: dict[str, Any] = {"closed_set_mask87": mask}
+    # The names of these two end with the number of training labels.
+    (logits,) = (value for name, value in io.items() if name.startswith("logits"))
+    (mask_name,) = (name for name in io if name.startswith("closed_set_mask"))
+    out: dict[str, Any] = {mask_name: mask}
     for prefix, allowed in (("open", None), ("closed", mask)):
-        predicted = tsfm.predict_labels(io["logits87"], allowed)
+        predicted = tsfm.predict_labels(logits, allowed)
         out[f"{prefix}.pred"] = predicted
         out |= _percent(prefix, tsfm.score_groups(truth, [known[i] for i in predicted], groups))
     out["aggregated_logits"] = tsfm.aggregate_logits(
-        io["logits87"], known, activities, groups, no_match=s["no_match_value"]
+        logits, known, activities, groups, no_match=s["no_match_value"]
     )
     mappable = tsfm.find_mappable(known, activities, groups)
     out["coverage"] = len(mappable) / len(activities)

@@ -36,16 +36,18 @@ def run(case):
     group = {row["label"]: row["group"] for row in s["label_groups"]}
     names = sorted(set(group.values()))
     groups = torch.tensor([names.index(group[text]) for text in s["label_texts"]])
-    queue = semantic_alignment.Queue(io["imu_queue"], io["text_queue"])
     for item in s["runs"]:
         loss = objective(case, item)
         imu = io["imu"].clone().requires_grad_()
         text = io["text_multi" if item["multi"] else "text"].clone().requires_grad_()
+        queue = None
+        if item["queue"]:
+            queue = semantic_alignment.Queue(io["imu_queue"], io["text_queue"])
         out = loss(
             imu,
             text,
             frozen_text_ND=io["frozen_text"] if item["frozen"] else None,
-            queue=queue if item["queue"] else None,
+            queue=queue,
             groups_N=groups,
         )
         out.total.backward()

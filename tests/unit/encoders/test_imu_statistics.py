@@ -161,3 +161,17 @@ def test_settings_round_trip_and_registration():
     assert select(ENCODERS, "imu_statistics").config == Config()
     with pytest.raises(ConfigError, match="frame"):
         parse(Config, {"frame": "world"})
+
+
+def test_a_channel_without_values_moves_no_other_channel():
+    x = torch.as_tensor(signal(num=2), dtype=torch.float32)
+    channel_mask = torch.ones(2, 6, dtype=torch.bool)
+    channel_mask[0, 0] = False
+    x[0, :, 0] = 0
+    encoder = Encoder(Config(frame="device"))
+    got = encoder(batch(imu=stream(x, channel_mask=channel_mask))).pooled_BD
+    whole = encoder(batch(imu=stream(x))).pooled_BD
+    is_acc = torch.tensor([name.startswith("acc/") for name in encoder.names])
+    assert (got[0, is_acc] == 0).all()
+    torch.testing.assert_close(got[0, ~is_acc], whole[0, ~is_acc])
+    torch.testing.assert_close(got[1], whole[1])

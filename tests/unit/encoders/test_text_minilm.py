@@ -99,3 +99,12 @@ def test_an_unreachable_hub_name_is_explained(monkeypatch):
 def test_impossible_settings_are_refused():
     with pytest.raises(ConfigError, match="at least 1"):
         parse(text_minilm.Config, {"cache_size": 0})
+
+
+def test_texts_read_for_evaluation_can_be_trained_on():
+    encoder = text_minilm.Encoder(text_minilm.Config())
+    with torch.inference_mode():
+        encoder.sentences(["walking"])
+    layer = torch.nn.Linear(encoder.width, 1)
+    layer(encoder.tokens(["walking"])[0]).sum().backward()
+    assert layer.weight.grad.abs().sum() > 0

@@ -55,3 +55,12 @@ def test_plain_sum():
     balance = BalancedSum(("a", "b"), is_balanced=False).train()
     assert balance(losses(4.0, 0.5), WEIGHTS) == 5.0
     assert balance.mean_K.eq(0).all()
+
+
+def test_a_loss_that_is_no_number_spoils_no_later_step():
+    balance = BalancedSum(("a", "b")).train()
+    assert balance(losses(float("nan"), 1.0), WEIGHTS).isnan()
+    assert balance.mean_K.tolist() == [0.0, 1.0]
+    balance(losses(4.0, float("inf")), WEIGHTS)
+    assert balance.mean_K.tolist() == [4.0, 1.0]
+    assert balance(losses(4.0, 1.0), WEIGHTS).item() == pytest.approx(3.0)

@@ -128,6 +128,17 @@ def test_queue_follows_the_micro_batches():
     assert not system._pending
 
 
+def test_a_skipped_step_leaves_no_pairs_behind():
+    system, batch = make_system().train(), make_batch()
+    system.loss(batch)
+    system._pending[0][0].fill_(torch.nan)
+    system.skip_step()
+    system.loss(batch)
+    system.after_step(batch)
+    assert len(system.queue) == 4
+    assert system.queue.imu_queue.isfinite().all()
+
+
 def test_warm_up_fills_the_queue_without_touching_weights():
     system = make_system().train()
     before = {n: p.clone() for n, p in system.named_parameters()}

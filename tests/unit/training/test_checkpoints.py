@@ -1,13 +1,14 @@
 """Model folders and checkpoints."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.training_toys import NAME, ToyLoader, make_system
+from tests.support.training_toys import NAME, ToyLoader, make_system
 
-from otolith.core.errors import CheckpointError
+from otolith.core.errors import CheckpointError, TrainingError
 from otolith.core.files import write_manifest
 from otolith.training.checkpoints import (
     find_folder,
@@ -137,6 +138,22 @@ def test_a_failure_while_writing_leaves_the_old_folder(tmp_path):
         save_file({}, folder / "half")
         raise RuntimeError
     assert load_model_folder(tmp_path / "m")[0].config.width == 5
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_the_old_folder_returns_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    system, rename = saved(tmp_path / "m"), Path.rename
+
+    def refuse(self, target):
+        if self.name.startswith(".tmp-") and not self.name.endswith("-old"):
+            raise OSError("no room")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(TrainingError, match="no room"):
+        saved(tmp_path / "m", width=6)
+    monkeypatch.undo()
+    assert load_model_folder(tmp_path / "m")[0].config == system.config
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
 
 

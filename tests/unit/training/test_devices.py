@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.training_toys import ToyLoader, make_config, make_system
+from tests.support.training_toys import ToyLoader, make_config, make_system
 
 from otolith.core.errors import ConfigError
 from otolith.training.devices import Devices

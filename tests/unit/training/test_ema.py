@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.training_toys import make_system
+from tests.support.training_toys import make_system
 
 from otolith.training.config import EmaConfig
 from otolith.training.ema import WeightAverage

@@ -4,7 +4,7 @@ import io
 
 import pytest
 from rich.console import Console
-from tests.training_toys import ToyLoader, train
+from tests.support.training_toys import ToyLoader, train
 
 from otolith.training.progress_bar import ProgressBar
 from otolith.training.tensorboard import TensorBoard

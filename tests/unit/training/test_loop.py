@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from tests.training_toys import ToyLoader, make_system, train
+from tests.support.training_toys import ToyLoader, make_system, train
 
 from otolith.core.errors import TrainingError
 from otolith.training.callbacks import Callback
@@ -280,3 +280,16 @@ def test_after_step_is_called_once_per_optimizer_step(tmp_path):
     result = train(tmp_path, loader=ToyLoader(24, 4), epochs=2, accumulate=3)
     assert result.system.num_steps.item() == 4
     assert math.isfinite(result.metrics["last"]["train"]["loss"])
+
+
+def test_a_new_run_warms_up_with_the_batches_of_the_first_epoch(tmp_path):
+    seen = []
+    system = make_system()
+    system.warm_up = lambda batches: seen.extend(
+        b.ids.tolist() for b, _ in zip(batches, "ab", strict=False)
+    )
+    loader = ToyLoader()
+    train(tmp_path, system=system, loader=loader, epochs=1)
+    first = [b.ids.tolist() for b in loader.batches(0)][:2]
+    assert seen[:2] == first
+    assert len(read_records(tmp_path, "epoch")) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.training_toys import make_system
+from tests.support.training_toys import make_system
 
 from otolith.core.config import parse
 from otolith.core.errors import TrainingError

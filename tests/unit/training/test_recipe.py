@@ -1,7 +1,7 @@
 """Recipes."""
 
 import pytest
-from tests.training_toys import NAME, register
+from tests.support.training_toys import NAME, register
 
 from otolith.core.config import dump_yaml, parse, read_yaml, to_plain
 from otolith.core.errors import ConfigError

@@ -5,7 +5,7 @@ import os
 
 import pytest
 import torch
-from tests.training_toys import NAME, ToyLoader, make_system, register
+from tests.support.training_toys import NAME, ToyLoader, make_system, register
 
 from otolith.core.config import parse, read_yaml, to_plain
 from otolith.core.errors import CheckpointError, TrainingError

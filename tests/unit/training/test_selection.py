@@ -1,7 +1,7 @@
 """Best epoch and early stop."""
 
 import pytest
-from tests.training_toys import make_config
+from tests.support.training_toys import make_config
 
 from otolith.core.errors import TrainingError
 from otolith.training.selection import best_metric, judge_epoch

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from tests.training_toys import make_system
+from tests.support.training_toys import make_system
 
 from otolith.core.errors import CheckpointError
 from otolith.training.config import OptimizerConfig

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from tests.training_toys import ToyLoader
+from tests.support.training_toys import ToyLoader
 
 from otolith.objectives import LossOutput
 from otolith.training.sums import LossSums, finite
@@ -70,3 +70,9 @@ def test_records_can_be_written_as_json():
     assert sums.record() == {"loss": 1.0, "parts": {"x": None}}
     assert LossSums().record() == {}
     assert finite(math.inf) is None
+
+
+def test_the_log_shows_what_can_be_compared():
+    _, batch, losses_B = measured()
+    output = LossOutput(total=losses_B.mean() / 7.0, logged=losses_B.mean())
+    assert LossSums.of(output, batch, ()).means()["loss"] == pytest.approx(losses_B.mean().item())

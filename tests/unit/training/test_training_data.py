@@ -1,9 +1,12 @@
 """From data settings to loaders."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from tests.support.training_toys import NAME, register
 from tests.support.windows_data import imu, part_of, recording, toy_parts
-from tests.training_toys import NAME, register
 
 from otolith.core.config import parse
 from otolith.core.errors import ConfigError
@@ -58,6 +61,20 @@ def test_without_a_fraction_nobody_is_held_out():
     assert validation is None
     assert facts["num_validation"] == 0
     assert len(np.unique(ids(train))) == facts["num_train"]
+
+
+def test_labels_have_the_order_of_the_system():
+    recipe = make_recipe()
+    labels = SimpleNamespace(labels=("jump", "sit", "walk"))
+    wanted = replace(recipe, system=replace(recipe.system, config=labels))
+    train, _, facts = build_loaders(toy_parts(), wanted)
+    assert facts["labels"] == ["jump", "sit", "walk"]
+    for batch in train.batches(0):
+        names = [texts[0] for texts in batch.texts["label"]]
+        assert names == [labels.labels[i] for i in batch.targets["label"].tolist()]
+    labels.labels = ("jump", "wolk")
+    with pytest.raises(ConfigError, match='"wolk".*"walk"'):
+        build_loaders(toy_parts(), wanted)
 
 
 def test_a_data_set_of_one_person_gives_no_validation():

@@ -1,5 +1,7 @@
 """The table: groups, folds, selections, counts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.support.windows_data import imu, part_of, recording, toy_parts
@@ -120,3 +122,16 @@ def test_channels_are_chosen_by_pattern():
     assert layout.columns.tolist() == [3, 4, 5]
     with pytest.raises(DataError, match=r"fits mag_\*.*acc_x"):
         build(parts, WindowSpec(channels=("mag_*",)))
+
+
+def test_an_unknown_person_is_named_by_the_data_set_that_has_windows_of_one():
+    known, unknown = part_of([recording("a", imu(128))]), recording("b", imu(128))
+    other = replace(part_of([replace(unknown, subject="")]), name="other")
+    table = build([known, other], WindowSpec(window_s=2.56, label_rule="none")).table
+    with pytest.raises(DataError, match="Recordings of other name no subject"):
+        table.split_by_subject(2)
+
+
+def test_two_recordings_of_one_name_are_refused():
+    with pytest.raises(DataError, match='Two recordings are called "a"'):
+        part_of([recording("a", imu(128)), recording("a", imu(64))])

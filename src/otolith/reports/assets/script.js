@@ -38,18 +38,20 @@
     const start = { yaw: 0.6, pitch: 0.3, zoom: 1 };
     let view = { ...start }, grouping = data.groupings[0], drag = null, drawn = [];
     const hidden = new Set();
+    const half = [0, 1, 2].map(axis => Math.max(0.05, ...data.points.map(p => Math.abs(p[axis] || 0))));
+    const radius = Math.hypot(...half);
 
     function project(p, width, height) {
-      const scale = Math.min(width, height) * (flat ? 0.45 : 0.29) * view.zoom;
+      const scale = flat ? height * 0.45 : Math.min(width, height * 1.25) * 0.4 / radius * view.zoom;
       if (flat) {
-        return [width / 2 + p[0] * Math.min(width * 0.42, scale * 1.9), height / 2 - p[1] * scale, 0];
+        return [width / 2 + p[0] * Math.min(width * 0.44, scale * 2), height / 2 - p[1] * scale, 0];
       }
       const cy = Math.cos(view.yaw), sy = Math.sin(view.yaw);
       const cp = Math.cos(view.pitch), sp = Math.sin(view.pitch);
       const x = p[0] * cy + p[2] * sy, z = -p[0] * sy + p[2] * cy;
       const y = p[1] * cp - z * sp, depth = p[1] * sp + z * cp;
-      const near = 5 / (5 + depth);
-      return [width / 2 + x * scale * near, height / 2 - y * scale * near, depth];
+      const near = 5 * radius / (5 * radius + depth);
+      return [width / 2 + x * scale * near, height / 2 - y * scale * near, depth / radius];
     }
     function frame(width, height) {
       context.globalAlpha = 0.3;
@@ -57,7 +59,8 @@
       context.lineWidth = 0.7;
       context.beginPath();
       for (const [from, to] of CUBE) {
-        const a = project(from, width, height), b = project(to, width, height);
+        const a = project(from.map((v, i) => v * half[i]), width, height);
+        const b = project(to.map((v, i) => v * half[i]), width, height);
         context.moveTo(a[0], a[1]);
         context.lineTo(b[0], b[1]);
       }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,6 +82,8 @@ def _dry_run(recipe: str, changes: list[str]) -> None:
 
 
 def _say(result: RunResult) -> None:
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes the main one speaks
     metrics = result.metrics
     best = metrics["best"]
     facts(

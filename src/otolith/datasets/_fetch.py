@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -61,9 +62,24 @@ def fetch(name: str, module: ModuleType, *, accept_licence: bool = False) -> Pat
         hashes[file.name] = got.sha256
         write_json(known, hashes)
         part = release / Path(file.name).stem if len(source.files) > 1 else release
-        if file.unpack and not part.exists():
+        if file.unpack and (got.fetched or not part.exists()):
+            shutil.rmtree(part, ignore_errors=True)  # what an older archive held
             unpack(got.path, part)
+        if part.exists():
+            _unpack_inner(part)
     return prepare(name, release if release.exists() else folder, target)
+
+
+def _unpack_inner(folder: Path) -> None:
+    """Unpack archives within an archive (UCI publishes such) where they lie, once each."""
+    for inner in sorted(folder.rglob("*.zip")):
+        aside = inner.with_name(f".{inner.name}.unpacked")
+        shutil.rmtree(aside, ignore_errors=True)
+        for entry in sorted(unpack(inner, aside).iterdir()):
+            if not (inner.parent / entry.name).exists():
+                entry.rename(inner.parent / entry.name)
+        shutil.rmtree(aside)
+        inner.unlink()
 
 
 def _module_of(package: str) -> str:

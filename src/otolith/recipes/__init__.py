@@ -1,6 +1,7 @@
 """Complete runs as YAML: `<system>/<run>.yaml`, each with paper size and a debug size.
 
-A recipe may name another one as `extends: <system>/<run>`; its own values go on top.
+A recipe may name another one as `extends: <system>/<run>`, or a file beside it as
+`extends: base.yaml`; its own values go on top.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ def recipe_names() -> list[str]:
     return [p.relative_to(_FOLDER).with_suffix("").as_posix() for p in paths]
 
 
-def recipe_path(name: str | Path) -> Path:
+def recipe_path(name: str | Path, *, beside: Path | None = None) -> Path:
     """Return the file of a recipe: a built-in name, or the path of a YAML file.
+
+    Args:
+        name: Name or path.
+        beside: Folder in which a relative path is looked for first.
 
     Raises:
         ConfigError: There is neither.
@@ -35,8 +40,11 @@ def recipe_path(name: str | Path) -> Path:
     if text in recipe_names():
         return _FOLDER / f"{text}.yaml"
     path = Path(text).expanduser()
-    if path.is_file():
-        return path
+    for found in ([beside / path] if beside is not None else []) + [path]:
+        if found.is_file():
+            return found
+    if path.is_dir():
+        raise ConfigError(f"{text} is a folder, not a recipe.", "Give a YAML file.")
     raise ConfigError(f'There is no recipe "{text}".', suggest(text, recipe_names()))
 
 
@@ -49,8 +57,9 @@ def read_recipe(name: str | Path) -> dict[str, Any]:
     layers: list[dict[str, Any]] = []
     seen: list[Path] = []
     current: str | Path = name
+    folder: Path | None = None
     while True:
-        path = recipe_path(current)
+        path = recipe_path(current, beside=folder).resolve()
         if path in seen:
             raise ConfigError(
                 f'The recipe "{name}" extends itself.', f"Change {_EXTENDS} in {path}."
@@ -60,7 +69,12 @@ def read_recipe(name: str | Path) -> dict[str, Any]:
         layers.append({k: v for k, v in data.items() if k != _EXTENDS})
         if _EXTENDS not in data:
             break
-        current = str(data[_EXTENDS])
+        if not isinstance(data[_EXTENDS], str):
+            raise ConfigError(
+                f"{_EXTENDS} in {path} is no name ({data[_EXTENDS]!r}).",
+                f"Write `{_EXTENDS}: NAME`, such as demo/pretrain, or a file.",
+            )
+        current, folder = data[_EXTENDS], path.parent
     merged: dict[str, Any] = {}
     for layer in reversed(layers):
         merged = _merge(merged, layer)

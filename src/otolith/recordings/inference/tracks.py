@@ -176,6 +176,9 @@ def build_tracks(
     if len(table.plan.signals) > 1:
         for track in tracks:
             _drop_foreign_rows(track, notes)
+    if len(streams) > 1:
+        for track in tracks:
+            _drop_lacking_sensors(track, notes)
     return tracks, sessions
 
 
@@ -341,3 +344,23 @@ def _drop_foreign_rows(track: Track, notes: Notes) -> None:
     kept = [i for i, p in enumerate(parts) if len(p)]
     track.recordings = [track.recordings[i] for i in kept]
     track.replace_rows([parts[i] for i in kept], None)
+
+
+def _drop_lacking_sensors(track: Track, notes: Notes) -> None:
+    """In a table with a row per device and instant, a sensor without any value is not there."""
+    is_empty_C = ~np.isfinite(track.samples_NC).any(axis=0)
+    lacking = [
+        sensor
+        for sensor in dict.fromkeys(s.name.sensor for s in track.signals)
+        if sensor != "acc" and is_empty_C[track.columns(sensor)].all()
+    ]
+    if not lacking:
+        return
+    notes.add(
+        "columns.lacking",
+        "inferred",
+        f'"{track.stream}" has no {" and no ".join(lacking)}; the columns hold nothing in its rows.',
+    )
+    kept = [i for i, s in enumerate(track.signals) if s.name.sensor not in lacking]
+    track.signals = tuple(track.signals[i] for i in kept)
+    track.samples_NC = np.ascontiguousarray(track.samples_NC[:, kept])

@@ -348,7 +348,7 @@ def _drop_foreign_rows(track: Track, notes: Notes) -> None:
 
 def _drop_lacking_sensors(track: Track, notes: Notes) -> None:
     """In a table with a row per device and instant, a sensor without any value is not there."""
-    is_empty_C = ~np.isfinite(track.samples_NC).any(axis=0)
+    is_empty_C = np.asarray(~np.isfinite(track.samples_NC).any(axis=0))
     lacking = [
         sensor
         for sensor in dict.fromkeys(s.name.sensor for s in track.signals)

@@ -31,6 +31,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
+        if start and self.path == "/shifted":
+            self.send_header("Content-Range", f"bytes {start - 500}-{len(BODY)}/{len(BODY)}")
         self.send_header("Content-Length", str(len(BODY) - start))
         self.end_headers()
         end = len(BODY)
@@ -144,3 +146,10 @@ def test_licence_gate_remembers(tmp_path, monkeypatch):
     require_licence("d", "CC BY 4.0", "https://x")
     with pytest.raises(LicenceError):
         require_licence("d", "another", "")
+
+
+def test_a_server_that_sends_another_range_is_asked_again(server, tmp_path):
+    (tmp_path / "f.bin.part").write_bytes(BODY[:1000])
+    download(f"{server.base}/shifted", tmp_path / "f.bin", sha256=SHA)
+    assert (tmp_path / "f.bin").read_bytes() == BODY
+    assert [r for _, r in server.seen] == ["bytes=1000-", None]

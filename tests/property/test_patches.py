@@ -20,7 +20,9 @@ RATES = st.sampled_from([12.5, 20.0, 25.0, 33.3, 50.0, 100.0])
 )
 def test_a_sample_is_patched_alike_alone_and_in_a_padded_batch(lengths, rate_hz, patch_s, stride_s):
     batch = make_batch(lengths, [6] * len(lengths), rate_hz)
-    processor = PatchProcessor(Config(patch_s=patch_s, stride_s=stride_s, max_patches=7))
+    processor = PatchProcessor(
+        Config(patch_s=patch_s, stride_s=stride_s, max_patches=7, on_long_window="cut")
+    )
     together = processor(batch.streams["imu"])
     assert together.mask_BP[:, 0].all()
     assert together.mask_BP.shape[1] <= 7

@@ -156,6 +156,10 @@ def _fetch(url: str, part: Path, size_bytes: int, timeout_s: float) -> None:
         raise
     with answer:
         resumed = answer.status == http.client.PARTIAL_CONTENT
+        ranged = answer.headers.get("Content-Range") or ""
+        if resumed and ranged and not ranged.startswith(f"bytes {have}-"):
+            part.unlink()
+            raise ConnectionResetError(f'the server sent "{ranged}"; starting over')
         length = int(answer.headers.get("Content-Length") or 0)
         total = (length + (have if resumed else 0)) or None
         with part.open("ab" if resumed else "wb") as file, progress(total, part.stem) as bar:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -56,7 +57,9 @@ class Config:
         patch_range_by_dataset: Other ranges for some data sets.
         stride_s: Distance of the starts of neighbouring patches in s; None = no overlap.
         patch_size: Samples per patch after resizing.
-        max_patches: Patches kept per window, from its start.
+        max_patches: Most patches of a window.
+        on_long_window: What to do about a window with more patches: refuse it, or `cut` it to the
+            first `max_patches`, as the authors do.
         resize: How patches are resized.
         normalisation: How every patch and channel is normalised.
     """
@@ -68,6 +71,7 @@ class Config:
     stride_s: float | None = None
     patch_size: int = 64
     max_patches: int = 48
+    on_long_window: Literal["refuse", "cut"] = "refuse"
     resize: Resize = "linear"
     normalisation: Normalisation = "zscore"
 
@@ -108,6 +112,25 @@ class Patches:
             if getattr(self, name) is not None
         }
         return Patches(values_BPNC=torch.cat([self.values_BPNC, values_BPNC]), **twice)
+
+    def require_real(self, names: Sequence[str] = ()) -> None:
+        """Refuse windows that hold not one complete patch.
+
+        Args:
+            names: Names of the windows, for the message.
+
+        Raises:
+            DataError: There is such a window.
+        """
+        is_real_B = self.mask_BP.any(1)
+        if bool(is_real_B.all()):
+            return
+        empty = int((~is_real_B).nonzero()[0])
+        name = names[empty] if names else f"number {empty}"
+        raise DataError(
+            f"Window {name} has not one complete patch.",
+            "Leave out windows with missing samples (min_measured), or use shorter patches.",
+        )
 
     def with_values(self, values_BPNC: Tensor) -> Patches:
         """Return the same patches with other values."""
@@ -155,7 +178,7 @@ class PatchProcessor:
         stride_B = length_B
         if self.config.stride_s is not None:
             stride_B = samples_of(self.config.stride_s, rate_hz_B)
-        count_B = ((extent_B - length_B) // stride_B + 1).clamp(0, self.config.max_patches)
+        count_B = self._limited(((extent_B - length_B) // stride_B + 1).clamp(min=0))
         num_patches = max(int(count_B.max()), 1) if len(count_B) else 1
         steps_P = torch.arange(num_patches, device=device)
         start_BP = steps_P * stride_B[:, None]
@@ -177,6 +200,16 @@ class PatchProcessor:
             patch_s_B=length_B / rate_hz_B,
             stride_s_B=stride_B / rate_hz_B,
         )
+
+    def _limited(self, count_B: Tensor) -> Tensor:
+        """Numbers of patches, cut to the limit or refused."""
+        limit, most = self.config.max_patches, int(count_B.max()) if len(count_B) else 0
+        if most > limit and self.config.on_long_window == "refuse":
+            raise DataError(
+                f"A window has {most} patches but max_patches is {limit}.",
+                'Use shorter windows, raise max_patches, or set on_long_window to "cut".',
+            )
+        return count_B.clamp(max=limit)
 
     def _durations(
         self, datasets: Sequence[str], extent_s_B: np.ndarray, keys_B: np.ndarray | None

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from otolith.core.errors import DataError, FileFormatError
-from otolith.recordings.recording import Annotation, Channel, Finding, Quality
+from otolith.recordings.recording import (
+    Annotation,
+    Channel,
+    Finding,
+    ImuStream,
+    Quality,
+    Stream,
+)
 
 FORMAT_VERSION = 1
 INFO_FILE = "dataset.json"
@@ -193,6 +202,19 @@ def channels_from_json(text: str) -> tuple[Channel, ...]:
 def quality_to_json(quality: Quality) -> str:
     """Return a quality flag as JSON."""
     return to_json(vars(quality), "The quality of a stream")
+
+
+def measured_quality(stream: Stream) -> Quality:
+    """Return the quality of a stream with a share of measured values that its samples bear out.
+
+    A reader may state less than the samples show (filled values), never more.
+    """
+    if not isinstance(stream, ImuStream) or not stream.samples_TC.size:
+        return stream.quality
+    share = float(np.isfinite(stream.samples_TC).mean())
+    if share >= stream.quality.valid_fraction:
+        return stream.quality
+    return replace(stream.quality, valid_fraction=share)
 
 
 @lru_cache(maxsize=4096)

@@ -141,7 +141,7 @@ class FolderWriter:
         return (
             recording_id, stream.name, kind, rate_hz, *values_RW.shape, place.shard, place.tensor,
             place.row_start, stream.offset_s, stream.drift_ppm, gravity, channels,
-            tables.quality_to_json(stream.quality), tables.to_json(extra, where),
+            tables.quality_to_json(tables.measured_quality(stream)), tables.to_json(extra, where),
         )  # fmt: skip
 
     def _place(self, kind: str, names: tuple[str, ...], values_RW: np.ndarray) -> Place:

@@ -279,13 +279,7 @@ class System(BaseSystem):
     def _embed(self, batch: Batch) -> tuple[Tensor, Patches]:
         """Embeddings [B, D] or [B, P, D] and the patches they are of."""
         patches = self.encoder.prepare(batch)
-        if not bool(patches.mask_BP.any(1).all()):
-            empty = int((~patches.mask_BP.any(1)).nonzero()[0])
-            name = batch.names[empty] if batch.names else f"number {empty}"
-            raise DataError(
-                f"Window {name} has not one complete patch.",
-                "Leave out windows with missing samples.",
-            )
+        patches.require_real(batch.names)
         return self.embed_patched(patches, self._channel_texts(batch, patches)), patches
 
     def _channel_texts(

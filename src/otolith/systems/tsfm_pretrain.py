@@ -144,6 +144,7 @@ class System(BaseSystem):
         Call it in evaluation mode.
         """
         patches = self._prepare(batch)
+        patches.require_real(batch.names)
         features = self.encoder.encode(patches, texts=self.describe_channels(batch))
         if self.config.pooling == "mean":
             return self.encoder.tokens(features, patches).pooled_BD.float()
@@ -309,18 +310,23 @@ class System(BaseSystem):
         )
 
     def _second_view(self, batch: Batch, patches: Patches) -> Tensor:
-        """View 2: the normalised patches of a sample, joined in time, augmented as one signal."""
+        """View 2: the normalised patches of a sample, joined in time, augmented as one signal.
+
+        Signals stay in full precision; only the encoder computes in a lower one.
+        """
         values = patches.values_BPNC
         num_samples = values.shape[2]
         name = self.config.encoder.stream
         joined = dataclasses.replace(
             batch.streams[name],
-            values=values.flatten(1, 2),
+            values=values.flatten(1, 2).float(),
             mask_BT=patches.mask_BP.repeat_interleave(num_samples, 1),
             channel_mask_BC=patches.channel_mask_BC,
             rate_hz_B=num_samples / patches.patch_s_B,
         ).to("cpu")
-        view = Augmenter(self.config.view)(dataclasses.replace(batch, streams={name: joined}))
+        augmenter = Augmenter(self.config.view, purpose="view")
+        with torch.autocast("cpu", enabled=False):
+            view = augmenter(dataclasses.replace(batch, streams={name: joined}))
         return view.streams[name].values.to(values).view(values.shape)
 
 

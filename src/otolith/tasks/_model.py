@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -226,10 +227,16 @@ def model_names() -> list[str]:
 
 def _model_folder(path: Path) -> Path | None:
     """The folder with `model.json` that a path or name stands for."""
+    from otolith.training.checkpoints import find_folder
+
     for base in (path, home() / "models" / path.name if path.name == str(path) else path):
         for folder in (base, base / "checkpoints" / "best", base / "checkpoints" / "latest"):
             if (folder / "model.json").is_file():
                 return folder
+            with suppress(CheckpointError):  # a text file stands for a link where there are none
+                noted = find_folder(folder)
+                if (noted / "model.json").is_file():
+                    return noted
     return None
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from otolith.core.config import Selected
-from otolith.core.errors import CheckpointError
+from otolith.core.errors import CheckpointError, TrainingError
 from otolith.core.progress import Progress
 from otolith.systems import SYSTEMS
 from otolith.systems import System as BaseSystem
@@ -27,6 +28,7 @@ from otolith.tasks.probe import take_fraction
 from otolith.training.callbacks import Callback, RunInfo
 from otolith.training.checkpoints import find_folder, load_weights, read_model
 from otolith.training.config import TrainingConfig
+from otolith.training.interrupts import InterruptedRunError
 from otolith.training.loop import fit
 from otolith.training.saving import CHECKPOINTS
 from otolith.windows.dataset import WindowDataset
@@ -145,7 +147,7 @@ def train_classifier(
         torch.manual_seed(seed)
         classifier = _classifier(model, data, train, settings)
     size = settings.training.batch_size
-    with tempfile.TemporaryDirectory(prefix="otolith-") as folder:
+    with tempfile.TemporaryDirectory(prefix="otolith-") as folder, _nothing_to_resume():
         fit(
             classifier,
             make_batches(data.windows, train, size, seed, shuffle=True),
@@ -158,6 +160,17 @@ def train_classifier(
         )
         take_best(classifier, Path(folder) / "run")
     return classifier
+
+
+@contextmanager
+def _nothing_to_resume() -> Iterator[None]:
+    """Say what an interruption means here: the run lies in a folder that is removed."""
+    try:
+        yield
+    except InterruptedRunError:
+        raise TrainingError(
+            "Fine-tuning was interrupted; nothing of it was kept.", "Start the evaluation again."
+        ) from None
 
 
 def take_best(system: BaseSystem, run: Path) -> None:

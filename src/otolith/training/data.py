@@ -77,7 +77,7 @@ def build_loaders(
     everything = WindowDataset(parts, spec, labels=labels, seed=recipe.seed)
     held_out = hold_out(everything.table, config.validation_fraction, recipe.seed)
     train = everything.select(~held_out).with_transform(
-        Augmenter(config.augment) if config.augment.steps or config.augment.patch_ranges_s else None
+        Augmenter(config.augment) if config.augment.steps else None
     )
     weights = _weights(config.sampling, train.table, parts)
     buckets = _channel_counts(train.table, parts, spec) if config.sampling.by_channels else None

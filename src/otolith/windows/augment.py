@@ -169,26 +169,6 @@ def triads(channels: tuple[Channel, ...]) -> tuple[np.ndarray, np.ndarray]:
     return columns, np.asarray(location, np.int64)
 
 
-def draw_patch_s(
-    uniform_B: np.ndarray, range_s_B3: np.ndarray, duration_s_B: np.ndarray
-) -> np.ndarray:
-    """Choose a patch length per sample.
-
-    Args:
-        uniform_B: Numbers in [0, 1).
-        range_s_B3: Shortest and longest patch and the step between choices in s.
-        duration_s_B: Length of each sample in s; no patch is longer.
-
-    Returns:
-        Patch lengths float64 [B] in s, one of low, low + step, ... up to high and the duration,
-        or the duration where even the shortest patch does not fit.
-    """
-    low, high, step = np.asarray(range_s_B3, np.float64).T
-    top = np.minimum(high, duration_s_B)
-    choices = np.maximum(np.floor((top - low) / step + 1e-9), 0) + 1
-    return np.minimum(low + np.floor(uniform_B * choices) * step, duration_s_B)
-
-
 def _take_rows(x_BTC: Tensor, index_BT: Tensor) -> Tensor:
     """Rows index_BT[b, t] of sample b; several times faster than a gather of single values."""
     first_B1 = torch.arange(len(x_BTC))[:, None] * x_BTC.shape[1]

@@ -121,7 +121,7 @@ def _stream_row(recording_id: str, stream: Stream) -> tuple:
     return (
         recording_id, stream.name, kind, rate_hz, *_values(stream).shape, "", "", 0,
         stream.offset_s, stream.drift_ppm, gravity, channels,
-        tables.quality_to_json(stream.quality), tables.to_json(extra, stream.name),
+        tables.quality_to_json(tables.measured_quality(stream)), tables.to_json(extra, stream.name),
     )  # fmt: skip
 
 

@@ -58,8 +58,6 @@ class Augment:
         resample_range: Smallest and largest ratio of new to old length.
         channel_dropout_share: Probability that one sensor is left out where the step is applied.
         mirror_axis: Sensor axis that points to the side of the body, for left-right mirroring.
-        patch_ranges_s: Data set -> shortest, longest patch and step in s; `""` = all others. The
-            choice is put into the target `patch_s` of the batch.
     """
 
     steps: dict[Step, Probability] = field(default_factory=dict)
@@ -73,7 +71,6 @@ class Augment:
     resample_range: Pair = (0.95, 1.05)
     channel_dropout_share: Probability = 0.2
     mirror_axis: Literal["x", "y", "z"] = "y"
-    patch_ranges_s: dict[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
 PRESETS: dict[str, dict[Step, float]] = {
@@ -118,9 +115,12 @@ class Augmenter:
 
     Args:
         settings: What to do.
+        purpose: What the draws are for; two augmentations of one batch need two purposes, or
+            they would draw the same noise.
     """
 
     settings: Augment
+    purpose: str = "augment"
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the changed batch; other streams and targets are the same objects."""
@@ -128,27 +128,15 @@ class Augmenter:
             name: self._changed(stream, name, batch.keys_B) if stream.channels else stream
             for name, stream in batch.streams.items()
         }
-        batch = replace(batch, streams=streams)
-        return self._with_patch_s(batch) if self.settings.patch_ranges_s else batch
+        return replace(batch, streams=streams)
 
     def _changed(self, stream: StreamBatch, name: str, keys_B: np.ndarray) -> StreamBatch:
         for step, probability in self.settings.steps.items():
-            chosen = uniform(keys_B, f"augment/{step}/apply") < probability
+            chosen = uniform(keys_B, f"{self.purpose}/{step}/apply") < probability
             if chosen.any():
-                stream = _STEPS[step](stream, _Draws(keys_B, step, name, chosen), self.settings)
+                draws = _Draws(keys_B, self.purpose, step, name, chosen)
+                stream = _STEPS[step](stream, draws, self.settings)
         return stream
-
-    def _with_patch_s(self, batch: Batch) -> Batch:
-        ranges = self.settings.patch_ranges_s
-        default = ranges.get("")
-        chosen = [ranges.get(name, default) for name in batch.datasets]
-        known = np.asarray([x is not None for x in chosen])
-        range_B3 = np.asarray([x or (1.0, 1.0, 1.0) for x in chosen])
-        patch_s = augment.draw_patch_s(
-            uniform(batch.keys_B, "augment/patch_s"), range_B3, _durations_s(batch)
-        )
-        patch_s = np.where(known, patch_s, np.nan)
-        return replace(batch, targets={**batch.targets, "patch_s": torch.from_numpy(patch_s)})
 
 
 @dataclass(frozen=True)
@@ -156,32 +144,23 @@ class _Draws:
     """Draws of one step: common to all streams of a sample, or of one stream."""
 
     keys_B: np.ndarray
+    purpose: str
     step: str
     stream: str
     chosen_B: np.ndarray
 
     @property
     def common(self) -> str:
-        return f"augment/{self.step}"
+        return f"{self.purpose}/{self.step}"
 
     @property
     def own(self) -> str:
-        return f"augment/{self.step}/{self.stream}"
+        return f"{self.purpose}/{self.step}/{self.stream}"
 
     def keep(self, values: np.ndarray, neutral: float) -> np.ndarray:
         """Values of the chosen samples, `neutral` for the others."""
         chosen = self.chosen_B.reshape(-1, *([1] * (values.ndim - 1)))
         return np.where(chosen, values, neutral)
-
-
-def _durations_s(batch: Batch) -> np.ndarray:
-    """Length of each sample in s, by its longest motion stream."""
-    lengths = [
-        stream.mask_BT.sum(1).double() / stream.rate_hz_B
-        for stream in batch.streams.values()
-        if stream.channels
-    ]
-    return torch.stack(lengths).amax(0).numpy()
 
 
 def _masked(stream: StreamBatch, values: Tensor) -> StreamBatch:

@@ -72,7 +72,10 @@ def test_durations_differ_between_data_sets():
 
 def test_max_patches_and_stride():
     stream = make_batch((200,), (3,)).streams["imu"]
-    assert PatchProcessor(Config(max_patches=3))(stream).mask_BP.shape == (1, 3)
+    assert PatchProcessor(Config(max_patches=3, on_long_window="cut"))(stream).mask_BP.shape == (
+        1,
+        3,
+    )
     got = PatchProcessor(Config(stride_s=0.5))(stream)
     assert got.mask_BP.shape == (1, 7)
     assert got.stride_s_B.tolist() == [0.5]
@@ -134,3 +137,11 @@ def test_levels_keep_what_normalising_takes_away():
     assert (before.levels_BPC2[~real] == 0).all()
     joined = before.joined(after.values_BPNC)
     torch.testing.assert_close(joined.levels_BPC2, before.levels_BPC2.repeat(2, 1, 1, 1))
+
+
+def test_long_windows_are_refused_unless_cutting_is_asked_for():
+    stream = make_batch((300,), (3,)).streams["imu"]
+    with pytest.raises(DataError, match=r"6 patches .* on_long_window"):
+        PatchProcessor(Config(max_patches=4))(stream)
+    cut = PatchProcessor(Config(max_patches=4, on_long_window="cut"))(stream)
+    assert cut.mask_BP.shape == (1, 4)

@@ -232,3 +232,14 @@ def test_the_default_text_encoder_describes_channels():
     texts = system.describe_channels(batch)
     assert texts.embeddings_UE.shape == (6, 384)
     assert texts.index_BC.tolist() == [[0, 1, 2, 3, 4, 5], [0, 1, 2, -1, -1, -1]]
+
+
+def test_training_in_bf16_augments_in_full_precision_and_stays_close():
+    system = make_system().train()
+    batch = make_batch((200, 130), (6, 6))
+    with torch.no_grad():
+        exact = system.loss(batch).logged
+        with torch.autocast("cpu", torch.bfloat16):
+            low = system.loss(batch).logged
+    assert bool(torch.isfinite(low))
+    torch.testing.assert_close(low, exact, rtol=0.05, atol=0.0)

@@ -143,11 +143,3 @@ def test_quaternions_and_further_columns_are_not_rotated():
     assert torch.equal(y[:, :, 4:7], x[:, :, 4:7].flip(2))
     only = tuple(Channel.from_name(f"ori_{i}") for i in "1234")
     assert augment.rotate(x, torch.zeros(2, 0, 3, 3), only) is x
-
-
-def test_patch_lengths_fit_the_sample():
-    u = np.asarray([0.0, 0.5, 0.99, 0.99, 0.3])
-    ranges = np.tile([0.75, 1.25, 0.25], (5, 1))
-    duration = np.asarray([9.0, 9.0, 9.0, 1.0, 0.5])
-    got = augment.draw_patch_s(u, ranges, duration)
-    assert got.tolist() == [0.75, 1.0, 1.25, 1.0, 0.5]

@@ -179,12 +179,12 @@ def test_streams_that_are_no_motion_stay():
     assert after.streams["clip"] is batch.streams["clip"]
 
 
-def test_patch_lengths_per_data_set(batch):
-    augmenter = Augmenter(Augment(patch_ranges_s={"toy": (1.0, 2.0, 0.5)}))
-    patch_s = augmenter(batch).targets["patch_s"].numpy()
-    toy = np.asarray([name == "toy" for name in batch.datasets])
-    assert set(patch_s[toy].tolist()) == {1.0, 1.5, 2.0}
-    assert np.isnan(patch_s[~toy]).all()
+def test_two_purposes_draw_apart(batch):
+    settings = Augment(steps={"jitter": 1.0})
+    once = Augmenter(settings)(batch).streams["imu"].values
+    other = Augmenter(settings, purpose="view")(batch).streams["imu"].values
+    assert torch.equal(once, Augmenter(settings)(batch).streams["imu"].values)
+    assert not torch.equal(once, other)
 
 
 def test_presets_are_those_of_the_paper_and_read_back():

@@ -97,6 +97,8 @@ CARD = Card(
     labels=tuple(MOVEMENTS.values()),
     label_groups=groups_of(tuple(MOVEMENTS.values()), _SYNONYMS),
     caveats=(
+        "Gyroscope and accelerometer do not share their axes: measured gravity turns as if the "
+        "angular rate were (-x, y, -z); the published axes are kept.",
         "The licence is that of the figshare page as remembered; check it before publishing.",
         "Stamps are arrival times in bursts; some recordings lost many samples of the wrist.",
         "Not every recording has all four placements.",

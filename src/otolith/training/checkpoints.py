@@ -79,7 +79,8 @@ def load_model_folder(folder: Path) -> tuple[System, dict[str, Any]]:
         chosen = select(SYSTEMS, card["system"])
     except (ValueError, ConfigError) as error:
         raise CheckpointError(
-            f"{folder / CARD} names a system that this version cannot build: {error}",
+            f"{folder / CARD} names a system that this version cannot build: "
+            f"{'; '.join(getattr(error, 'problems', ()) or (str(error),)).rstrip('.')}.",
             "Install the version or the plug-in that wrote it.",
         ) from error
     system = chosen.module.System(chosen.config)

@@ -12,6 +12,7 @@ from otolith.recordings.store import is_data_folder
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("OTOLITH_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)  # pictures without --out land here
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("OTOLITH_OFFLINE", "1")
     return tmp_path / "home"

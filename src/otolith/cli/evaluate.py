@@ -11,6 +11,8 @@ import typer
 from otolith.cli._show import errors, results, say, table
 
 if TYPE_CHECKING:
+    from otolith.datasets._part import DatasetPart
+    from otolith.tasks._model import Model
     from otolith.tasks._result import Result
 
 
@@ -105,8 +107,25 @@ def _evaluate_all(
     found = []
     for name in data:
         part = api.load_dataset(name)
-        found += [api.evaluate(task, ready, part, settings) for ready in loaded]
+        own = _same_people(settings, loaded, part) if "folds" in fields else settings
+        found += [api.evaluate(task, ready, part, own) for ready in loaded]
     return found
+
+
+def _same_people(
+    settings: dict[str, Any], models: list[Model], part: DatasetPart
+) -> dict[str, Any]:
+    """Settings under which all models are tested on people that none of them has seen."""
+    from otolith.tasks._people import seen_people
+    from otolith.tasks._windows import relatives_of
+
+    relatives = relatives_of(part)
+    seen = set().union(*(seen_people(m.provenance, part.name, relatives) for m in models))
+    if len(models) == 1 or not seen:
+        return settings
+    windows = dict(settings.get("windows") or {})
+    windows["never_test"] = sorted({*seen, *windows.get("never_test", ())})
+    return {**settings, "windows": windows}
 
 
 def _whole_number(text: str) -> int | str | None:

@@ -51,6 +51,8 @@ class EvaluationWindows:
         min_label_share: Smallest share of a window that must carry its label.
         streams: Motion streams to use, each gives windows of its own; empty = all.
         labels: Class names to keep, in this order; empty = all of the data set that occur.
+        never_test: People that are learned from but never tested, besides those that the model
+            was trained on; so that several models are tested on the same people.
     """
 
     window_s: Seconds = 5.0
@@ -58,6 +60,7 @@ class EvaluationWindows:
     min_label_share: Share = 0.6
     streams: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    never_test: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +72,14 @@ class Labelled:
         labels: Class names.
         label_N: int64, index into `labels`.
         subject_N: Person of each window.
+        never_test: People that must not be tested, as the settings say.
     """
 
     windows: WindowDataset
     labels: tuple[str, ...]
     label_N: np.ndarray
     subject_N: np.ndarray
+    never_test: tuple[str, ...] = ()
 
 
 def labelled_windows(part: DatasetPart, settings: EvaluationWindows) -> Labelled:
@@ -130,6 +135,7 @@ def labelled_windows(part: DatasetPart, settings: EvaluationWindows) -> Labelled
         labels=labels,
         label_N=windows.table.label,
         subject_N=_people(windows, part.name),
+        never_test=settings.never_test,
     )
 
 
@@ -165,9 +171,10 @@ def choose_folds(
         LeakageError: No person is left to test on.
     """
     seen = seen_people(model.provenance, part.name, relatives_of(part))
+    banned = seen | set(data.never_test)
     if folds == "official":
         people, origin = _split_of(part)
-        chosen = fixed_fold(data.subject_N, people, never_test=seen)
+        chosen = fixed_fold(data.subject_N, people, never_test=banned)
         tested = len(np.unique(data.subject_N[chosen[0].test]))
         described = f"split by person ({origin}), {tested} people tested"
     else:
@@ -176,7 +183,7 @@ def choose_folds(
             labels_N=data.label_N,
             num_folds=int(folds),
             seed=seed,
-            never_test=seen,
+            never_test=banned,
         )
         tested = len({s for fold in chosen for s in np.unique(data.subject_N[fold.test])})
         described = f"{len(chosen)} folds by person, {tested} people tested"

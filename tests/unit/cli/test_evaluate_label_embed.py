@@ -166,3 +166,18 @@ def test_embed_refuses_units_for_a_data_set(run, folder, tmp_path):
     code, _, err = run("embed", folder, "--model", "statistics", "--rate", 20)
     assert code == 2
     assert "is no file" in err
+
+
+def test_models_of_one_table_are_tested_on_the_same_people(folder):
+    from tests.support.tasks_data import statistics, toy_model, trained_on
+
+    from otolith.cli.evaluate import _same_people
+    from otolith.datasets import make_dataset
+
+    part = make_dataset(folder)
+    trained = toy_model(trained_on(toy=["p0", "p2"]))
+    settings = {"folds": 2, "windows": {"window_s": 4.0}}
+    shared = _same_people(settings, [trained, statistics()], part)
+    assert shared["windows"] == {"window_s": 4.0, "never_test": ["p0", "p2"]}
+    assert _same_people(settings, [trained], part) is settings
+    assert _same_people(settings, [statistics(), statistics()], part) is settings

@@ -119,3 +119,13 @@ def test_weights_of_unknown_origin_are_named(tmp_path):
 def test_settings_are_checked(bad):
     with pytest.raises(ConfigError):
         parse(EvaluationWindows, bad)
+
+
+def test_people_who_must_not_be_tested_are_still_learned_from(tmp_path):
+    part = make_part(tmp_path, 5)
+    data = labelled_windows(part, EvaluationWindows(window_s=4.0, never_test=("p0", "p1")))
+    folds, described, _ = choose_folds(statistics(), part, data, 3, 0)
+    tested = {s for fold in folds for s in data.subject_N[fold.test]}
+    assert tested == {"p2", "p3", "p4"}
+    assert all({"p0", "p1"} <= set(data.subject_N[fold.train]) for fold in folds)
+    assert "3 people tested" in described

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.faults.import_faults import iso
+from tests.faults.faults_of_time import iso
 from tests.faults.imu_tables import synthetic
 
 from otolith.core.errors import OtolithError

@@ -48,11 +48,15 @@ class System(nn.Module, ABC):
         trainable: Whether it has a loss; a fixed feature extractor has none.
         official_has_sections: Whether official keys carry the section of the checkpoint file
             (`model_state_dict.`, ...), because weights of several sections belong together.
+        official_key_prefix: Beginning of a key that only checkpoints of its authors have.
+        official_training_data: Data sets that its authors' published weights were trained on.
     """
 
     has_text: ClassVar[bool] = False
     trainable: ClassVar[bool] = True
     official_has_sections: ClassVar[bool] = False
+    official_key_prefix: ClassVar[str] = ""
+    official_training_data: ClassVar[tuple[str, ...]] = ()
     config: Any
 
     @abstractmethod

@@ -78,10 +78,10 @@ def _with_official_form() -> list[str]:
 def _guess(source: Path, sections: Mapping[str, Any]) -> str:
     """The one system whose official keys these look like."""
     keys = set(sections.get("model_state_dict", {}))
-    if any(key.startswith("semantic_head.") for key in keys):
-        return "tsfm_align"
-    if any(key.startswith("projection_head.") for key in keys):
-        return "tsfm_pretrain"
+    for name in _with_official_form():
+        prefix = SYSTEMS.get(name).System.official_key_prefix
+        if prefix and any(key.startswith(prefix) for key in keys):
+            return name
     raise CheckpointError(
         f"{source} does not say which system it belongs to.", "Give it with --system."
     )

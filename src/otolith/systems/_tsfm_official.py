@@ -21,6 +21,11 @@ from otolith.systems import KeyReport
 from otolith.systems._official import Names, convert_from_official, convert_to_official
 
 SINUSOID_KEY = "positional_encoding.temporal_encoding.pe"
+TRAINING_DATA = (
+    "uci_har", "hhar", "mhealth", "pamap2", "wisdm2019", "unimib_shar", "dsads", "hapt", "kuhar",
+    "recgym",
+)  # fmt: skip
+"""What the authors trained their published weights on."""
 IGNORED = {
     re.escape(SINUSOID_KEY) + "$": "a fixed table, computed again",
 }

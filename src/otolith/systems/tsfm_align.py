@@ -35,6 +35,7 @@ from otolith.systems import KeyReport
 from otolith.systems import System as BaseSystem
 from otolith.systems import _tsfm_align_official as official
 from otolith.systems._tsfm_align_settings import PRESETS, Config
+from otolith.systems._tsfm_official import TRAINING_DATA
 from otolith.windows.batch import Batch
 from otolith.windows.channel_texts import describe_channels
 from otolith.windows.label_texts import augment_labels
@@ -71,6 +72,8 @@ class System(BaseSystem):
 
     has_text: ClassVar[bool] = True
     official_has_sections = True
+    official_key_prefix = "semantic_head."
+    official_training_data = TRAINING_DATA
     config: Config
 
     def __init__(self, config: Config) -> None:

@@ -39,6 +39,7 @@ from otolith.systems._tsfm_masks import Masks, draw_masks
 from otolith.systems._tsfm_official import (
     IGNORED,
     SINUSOID_KEY,
+    TRAINING_DATA,
     check_sinusoid,
     encoder_config,
     encoder_names,
@@ -107,6 +108,9 @@ class System(BaseSystem):
     Args:
         config: Settings.
     """
+
+    official_key_prefix = "projection_head."
+    official_training_data = TRAINING_DATA
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -33,12 +33,6 @@ if TYPE_CHECKING:
 
 _SYSTEMS = Registry("otolith.systems", "system")
 _STATISTICS = "statistics"
-_TSFM_DATA = (
-    "uci_har", "hhar", "mhealth", "pamap2", "wisdm2019", "unimib_shar", "dsads", "hapt", "kuhar",
-    "recgym",
-)  # fmt: skip
-OFFICIAL_TRAINING_DATA = {"tsfm_pretrain": _TSFM_DATA, "tsfm_align": _TSFM_DATA}
-"""System -> data sets that the published weights of its authors were trained on."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +164,7 @@ def load_model(name_or_path: str | Path) -> Model:
         return Model(
             _short_name(Path(text), folder),
             system.eval(),
-            _with_official_data(card.get("provenance", {}), system_name),
+            _with_official_data(card.get("provenance", {}), system),
             folder,
             system_name,
         )
@@ -205,15 +199,15 @@ def _untrained(name: str, frame: str, text: str) -> Model:
     return Model(text, chosen.module.System(chosen.config).eval(), system_name=name)
 
 
-def _with_official_data(provenance: dict[str, Any], system_name: str) -> dict[str, Any]:
+def _with_official_data(provenance: dict[str, Any], system: System) -> dict[str, Any]:
     """Add what the authors of converted weights trained on, so that the leak guard sees it."""
-    known = OFFICIAL_TRAINING_DATA.get(system_name)
-    if "official" not in provenance or "data" in provenance or known is None:
+    known = system.official_training_data
+    if "official" not in provenance or "data" in provenance or not known:
         return provenance
     datasets = {name: {"train_subjects": [EVERYONE]} for name in known}
     return {
         **provenance,
-        "is_pretrain": system_name == "tsfm_pretrain",
+        "is_pretrain": not system.has_text,
         "data": {"datasets": datasets},
     }
 

@@ -12,19 +12,6 @@ import numpy as np
 from otolith.core.errors import ConfigError
 
 
-def temperature_weights(datasets_N: np.ndarray, alpha: float = 0.5) -> np.ndarray:
-    """Draw data set d with probability ~ n_d^alpha, and its samples equally often.
-
-    Args:
-        datasets_N: Data set of each sample, any integers or texts [N].
-        alpha: 1 = as the samples lie, 0 = all data sets equally often.
-
-    Returns:
-        Weights float64 [N] whose sum is N.
-    """
-    return group_balanced_weights(datasets_N, alpha, np.inf)
-
-
 def group_balanced_weights(
     groups_N: np.ndarray, alpha: float = 0.5, max_ratio: float = 20.0
 ) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 
 from otolith.core.errors import ConfigError
 from otolith.windows.sampling import GlobalBatchSampler
-from otolith.windows.weights import group_balanced_weights, make_buckets, temperature_weights
+from otolith.windows.weights import group_balanced_weights, make_buckets
 
 
 def batches(sampler):
@@ -120,7 +120,7 @@ def test_impossible_settings_are_refused(settings, message):
 def test_temperature_between_data_sets():
     names = np.asarray(["big"] * 900 + ["small"] * 100)
     for alpha, share in [(1.0, 0.9), (0.5, 0.75), (0.0, 0.5)]:
-        weights = temperature_weights(names, alpha)
+        weights = group_balanced_weights(names, alpha, np.inf)
         assert weights.sum() == pytest.approx(1000)
         assert weights[:900].sum() / 1000 == pytest.approx(share)
         assert len(set(weights[:900])) == 1

@@ -67,7 +67,7 @@ CARD = Card(
         "No copy of the real files was at hand; the reader was tested on a fixture in the official "
         "layout.",
         "The licence is unclear: the readme of the release asks for citation and names none.",
-        "The publishers do not say the unit; the reader tells it from the length of acceleration.",
+        "The readme of the release does not say the unit; the reader tells it from the length of acceleration.",
         "Segments of a trial can overlap; split by subject, or by the attribute source_recording.",
         "Falls to the left and to the right may have each other's name.",
         "Accelerometer only.",

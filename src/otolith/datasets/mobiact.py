@@ -2,7 +2,7 @@
 
 Raw files `<CODE>_<acc|gyro>_<person>_<trial>.txt` (in `Raw Data/<CODE>` or `sub<n>/<ADL|FALLS>/<CODE>`)
 hold lines that begin with "#", a line "@DATA" and rows `nanoseconds, x, y, z` in m/s^2 with gravity
-and rad/s. Both sensors jitter and have their own rates (about 90 to 100 and 200 Hz), so they are
+and rad/s. Both sensors jitter and have their own rates (about 80 to 100 and 200 Hz), so they are
 joined by time stamp. `Annotated Data/<CODE>/<CODE>_<person>_<trial>_annotated.csv` hold both sensors
 joined by the publishers and a code per row.
 """
@@ -86,7 +86,9 @@ CARD = Card(
     labels=tuple(CODES.values()),
     label_groups=groups_of(tuple(CODES.values()), _SYNONYMS),
     caveats=(
-        "No copy of the whole release was at hand; the reader was tested on files in its layout.",
+        "No official copy was at hand: the reader of raw files was tried on a public copy of "
+        "MobiFall v2 (all 630 trials of 24 people), that of annotated files on made-up files in "
+        "their layout.",
         "The licence is not a formal one: the publishers allow non-commercial research and "
         "education.",
         "FKL is a forward fall onto the knees; in other code it is called a backward fall.",
@@ -95,7 +97,7 @@ CARD = Card(
         "A raw fall trial is labelled as a fall from start to end; it begins with standing and "
         "ends with lying. The annotated files label every row.",
         "LYI files repeat the time of lying after falls, which the files of the falls hold too.",
-        "Raw acceleration has about 90 to 100 Hz, often 5 Hz in the first second; it is "
+        "Raw acceleration has about 80 to 100 Hz, often 5 Hz in the first second; it is "
         "interpolated to the rate of the gyroscope.",
         "In MobiFall, people 12 and above only fall.",
         "How the phone lay in the pocket was free.",

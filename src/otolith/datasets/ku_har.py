@@ -22,7 +22,7 @@ from pydantic import Field
 from otolith.core.config import config
 from otolith.core.errors import FileFormatError
 from otolith.datasets import Card, RemoteFile, Source, Split
-from otolith.datasets._csv_tables import csv_numbers, triad
+from otolith.datasets._csv_columns import Kind, read_columns
 from otolith.datasets._files import find_root, need
 from otolith.datasets._labels import groups_of
 from otolith.datasets._sensors import WORDS, Samples, join_sensors
@@ -163,11 +163,12 @@ def _read_file(path: Path, max_gap_s: float) -> Recording:
 
 def _read_sensors(path: Path) -> tuple[dict[str, Samples], tuple[Finding, ...]]:
     """Times in s [T] and samples [T, 3] by sensor, without padding, and what was done."""
-    table = csv_numbers(path.read_bytes(), str(path), _NAMES, has_header=False)
+    kinds: dict[str, Kind] = dict.fromkeys(_NAMES, "number")
+    table = read_columns(path, kinds, names=_NAMES)
     found, notes = {}, ()
     for sensor in ("acc", "gyro"):
         times = table[f"{sensor}_t"]
-        values_T3 = triad(table, [f"{sensor}_{axis}" for axis in "xyz"])
+        values_T3 = np.stack([table[f"{sensor}_{axis}"] for axis in "xyz"], axis=1)
         keep = np.concatenate([[True], times[1:] != 0.0])
         if lost := int((~keep).sum()):
             fact = f"{lost} rows of {WORDS[sensor]} are padding (time 0); they were left out."

@@ -20,7 +20,7 @@ import numpy as np
 from otolith.core.config import config
 from otolith.core.errors import FileFormatError
 from otolith.datasets import Card, RemoteFile, Source, Split
-from otolith.datasets._csv_tables import csv_numbers, triad
+from otolith.datasets._csv_columns import Kind, read_columns
 from otolith.datasets._files import find_root, need
 from otolith.datasets._labels import groups_of
 from otolith.datasets._streams import motion_stream, unit_findings, whole
@@ -139,9 +139,11 @@ def _who(path: Path) -> tuple[Path, str, int, int]:
 
 
 def _read_file(path: Path, activity: str, trial: int, subject: int, wanted: str) -> Recording:
-    table = csv_numbers(path.read_bytes(), str(path), [c for cs in _COLUMNS.values() for c in cs])
+    kinds: dict[str, Kind] = {column: "number" for cs in _COLUMNS.values() for column in cs}
+    table = read_columns(path, kinds)
     user_T3, gravity_T3, gyro_T3 = (
-        triad(table, _COLUMNS[s]) for s in ("userAcceleration", "gravity", "rotationRate")
+        np.stack([table[column] for column in _COLUMNS[sensor]], axis=1)
+        for sensor in ("userAcceleration", "gravity", "rotationRate")
     )
     if not all(np.isfinite(x).all() for x in (user_T3, gravity_T3, gyro_T3)):
         raise FileFormatError(f"{path} has empty cells.", "Fetch it again.")

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from otolith.core.config import config
 from otolith.datasets import Card, Source, Split
-from otolith.datasets._csv_tables import csv_numbers, triad
+from otolith.datasets._csv_columns import Kind, read_columns
 from otolith.datasets._files import find_root, need
 from otolith.datasets._labels import groups_of
 from otolith.datasets._real_world_files import Table, find_tables
@@ -43,6 +43,7 @@ PLACEMENTS: tuple[Placement, ...] = (
 _PLACES = {"upperarm": "upper arm"}
 NOMINAL_RATE_HZ = 50.0
 NUM_SUBJECTS = 15
+_COLUMNS = ("attr_time", "attr_x", "attr_y", "attr_z")
 _UNITS = {"acc": "m/s^2", "gyro": "rad/s", "mag": "uT"}
 
 SOURCE = Source(
@@ -208,9 +209,9 @@ def _join_phone(
 
 def _read_table(table: Table) -> Samples:
     """Times in s since 1970 [T] and samples [T, 3]."""
-    names = ("attr_time", "attr_x", "attr_y", "attr_z")
-    columns = csv_numbers(table.read(), table.where, names)
-    return columns["attr_time"] * 1e-3, triad(columns, names[1:])
+    kinds: dict[str, Kind] = dict.fromkeys(_COLUMNS, "number")
+    columns = read_columns(Path(table.where), kinds, data=table.read())
+    return columns[_COLUMNS[0]] * 1e-3, np.stack([columns[c] for c in _COLUMNS[1:]], axis=1)
 
 
 def _together(streams: list[ImuStream]) -> list[list[ImuStream]]:

@@ -13,15 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from otolith.core.config import config
 from otolith.core.errors import FileFormatError
 from otolith.datasets import Card, RemoteFile, Source, Split
-from otolith.datasets._csv_tables import Words, csv_table, triad
+from otolith.datasets._csv_columns import Kind, header, read_columns
 from otolith.datasets._files import need
 from otolith.datasets._labels import groups_of
 from otolith.datasets._streams import bouts
@@ -47,6 +46,14 @@ RATE_HZ = 20.0
 FILE = "RecGym.csv"
 _COLUMNS = {"acc": ("A_x", "A_y", "A_z"), "gyro": ("G_x", "G_y", "G_z")}
 _PERSON_COLUMNS = ("Object", "Subject")  # both names are in use
+
+
+class Words(NamedTuple):
+    """A text column: the different words, and the number of each row's word [R]."""
+
+    words: tuple[str, ...]
+    codes_R: np.ndarray
+
 
 SOURCE = Source(
     licence="CC-BY-4.0",
@@ -117,7 +124,7 @@ def recordings(config: Config) -> Iterator[Recording]:
     table, texts = _read(path)
     codes_R = _class_codes(path, texts["Workout"])
     _check_words(path, "position", texts["Position"], tuple(PLACEMENTS))
-    values_RC = triad(table, [c for columns in _COLUMNS.values() for c in columns])
+    values_RC = np.stack([table[c] for columns in _COLUMNS.values() for c in columns], axis=1)
     for (person, session, position), rows in _visits(texts):
         if position in config.positions:
             yield _recording(person, session, position, values_RC[rows], codes_R[rows], rows)
@@ -129,29 +136,34 @@ def splits() -> dict[str, Split]:
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Words]]:
-    """Number columns, and the text columns with the person's under "person"."""
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        head = [cell.strip().strip('"') for cell in file.readline().split(",")]
-    person = next((name for name in _PERSON_COLUMNS if name in head), None)
+    """Number columns, and text columns with the person's under "person"."""
+    names = header(path)
+    person = next((name for name in _PERSON_COLUMNS if name in names), None)
     if person is None:
         raise FileFormatError(
             f"The first row of {path} does not name the column {_PERSON_COLUMNS[0]}.",
             "Fetch it again.",
         )
-    numbers = [c for columns in _COLUMNS.values() for c in columns]
-    with pa.memory_map(str(path)) as mapped:
-        table, texts = csv_table(
-            mapped.read_buffer(), str(path), numbers,
-            texts=(person, "Workout", "Position", "Session"),
-        )  # fmt: skip
-    return table, texts | {"person": texts[person]}
+    texts: dict[str, Kind] = dict.fromkeys((person, "Workout", "Position", "Session"), "text")
+    numbers: dict[str, Kind] = {c: "number" for columns in _COLUMNS.values() for c in columns}
+    table = read_columns(path, texts | numbers)
+    words = {name: _coded(table.pop(name)) for name in texts}
+    return table, words | {"person": words[person]}
+
+
+def _coded(words_R: np.ndarray) -> Words:
+    """The different words, and the number of each row's; quick because rows repeat."""
+    first = np.concatenate([[0], np.flatnonzero(words_R[1:] != words_R[:-1]) + 1])
+    words, codes = np.unique(words_R[first], return_inverse=True)
+    lengths = np.diff(first, append=len(words_R))
+    return Words(tuple(words.tolist()), np.repeat(codes.reshape(-1), lengths))
 
 
 def _visits(texts: dict[str, Words]) -> Iterator[tuple[tuple[str, str, str], np.ndarray]]:
     """Person, session and position with the numbers of their rows, in order of the file."""
     columns = [texts[name] for name in ("person", "Session", "Position")]
     shape = tuple(len(column.words) for column in columns)
-    key_R = np.ravel_multi_index(tuple(column.codes_T for column in columns), shape)
+    key_R = np.ravel_multi_index(tuple(column.codes_R for column in columns), shape)
     order = np.argsort(key_R, kind="stable")
     keys, starts = np.unique(key_R[order], return_index=True)
     rows_of = dict(zip(keys.tolist(), np.split(order, starts[1:]), strict=True))
@@ -166,7 +178,7 @@ def _class_codes(path: Path, workouts: Words) -> np.ndarray:
     _check_words(path, "workout", workouts, (*WORKOUTS, *_SPELLINGS, NO_WORKOUT))
     order = {name: code for code, name in enumerate(WORKOUTS)} | {NO_WORKOUT: -1}
     order |= {spelling: order[name] for spelling, name in _SPELLINGS.items()}
-    return np.array([order[word] for word in workouts.words], np.int64)[workouts.codes_T]
+    return np.array([order[word] for word in workouts.words], np.int64)[workouts.codes_R]
 
 
 def _check_words(path: Path, what: str, found: Words, known: tuple[str, ...]) -> None:

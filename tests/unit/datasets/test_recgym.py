@@ -109,7 +109,7 @@ def test_unknown_words_and_damage_are_refused(tmp_path, values):
         text.replace("Object", "Who", 1): "does not name the column Object",
         text.replace("A_x", "Ax", 1): "A_x",
         text + "1,wrist,1,0.1\n": "damaged",
-        "": "does not name",
+        "": "holds no rows",
     }
     for broken, says in cases.items():
         path.write_text(broken)

@@ -1,32 +1,9 @@
-"""Shared parts of readers: CSV columns, and sensors of one device on one grid."""
+"""Sensors of one device, each with its own stamps, on one grid."""
 
 import numpy as np
 import pytest
 
-from otolith.core.errors import FileFormatError
-from otolith.datasets._csv_tables import csv_numbers, csv_table, triad
 from otolith.datasets._sensors import join_sensors
-
-
-def test_columns_come_by_name_or_by_place():
-    table = csv_numbers(b"b,a,c\n1,2,x\n3,,y\n", "t", ["a", "b"])
-    assert table["b"].tolist() == [1.0, 3.0]
-    assert np.isnan(table["a"][1])
-    plain = csv_numbers(b"1,2\n3,4\n", "t", ["x", "y"], has_header=False)
-    assert triad(plain, ["y", "x"]).tolist() == [[2, 1], [4, 3]]
-
-
-def test_text_columns_are_coded_without_blanks():
-    _, texts = csv_table(b"n,w\n1, up\n2,up\n3,\n4,down \n", "t", ["n"], texts=["w"])
-    words = texts["w"]
-    assert [words.words[c] for c in words.codes_T] == ["up", "up", "", "down"]
-    assert len(set(words.words)) == len(words.words)
-
-
-@pytest.mark.parametrize("data", [b"", b"a,b\n", b"a,b\n1\n", b"a,b\n1,x\n", b"b,c\n1,2\n", b"\xff\x00\n"])  # fmt: skip
-def test_damaged_text_is_refused_by_name(data):
-    with pytest.raises(FileFormatError, match=r"^some\.csv "):
-        csv_numbers(data, "some.csv", ["a", "b"])
 
 
 def sensor(start, stop, rate, value=1.0):

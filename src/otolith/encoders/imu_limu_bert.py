@@ -15,7 +15,6 @@ are zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -23,13 +22,13 @@ import pydantic
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from pydantic_core import ArgsKwargs
 from torch import Tensor, nn
 
 from otolith.core.config import config
-from otolith.core.errors import DataError, suggest
+from otolith.core.errors import DataError
 from otolith.encoders import Tokens
 from otolith.encoders._imu_steps import mean_over, motion_stream, time_grid, to_rate
+from otolith.encoders._presets import fill_from_preset
 from otolith.encoders._sensor_axes import select_axes
 from otolith.windows.batch import Batch
 
@@ -77,13 +76,7 @@ class Config:
     @classmethod
     def _fill_from_preset(cls, data: Any) -> Any:
         """Add the preset's values for keys that are not given."""
-        given = data.kwargs if isinstance(data, ArgsKwargs) else data
-        if not isinstance(given, Mapping) or not given.get("preset"):
-            return data
-        name = str(given["preset"])
-        if name not in PRESETS:
-            raise ValueError(f'there is no size called "{name}". {suggest(name, PRESETS)}')
-        return {**PRESETS[name], **given}
+        return fill_from_preset(data, PRESETS)
 
     def __post_init__(self) -> None:
         """Check that the sizes fit together."""

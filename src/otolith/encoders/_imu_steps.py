@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from otolith.core.errors import DataError, suggest
@@ -56,22 +57,24 @@ def to_rate(
 
 
 def _resampled(values_BTC: Tensor, rate_hz_B: np.ndarray, rate_hz: float) -> Tensor:
-    """One call per rate; NaN behind the end of what is shorter."""
+    """One call per rate, up to its last real row; NaN behind the end of what is shorter."""
+    rows_T = torch.arange(1, values_BTC.shape[1] + 1, device=values_BTC.device)
+    extent_B = (rows_T * ~values_BTC.isnan().any(-1)).amax(1).clamp(min=1)
     rates, group_B = np.unique(rate_hz_B, return_inverse=True)
+    groups = [np.flatnonzero(group_B == number) for number in range(len(rates))]
+    rows = [torch.from_numpy(own).to(values_BTC.device) for own in groups]
     with torch.autocast(values_BTC.device.type, enabled=False):
-        if len(rates) == 1:
-            return resample(values_BTC, float(rates[0]), rate_hz)
-        rows = [torch.from_numpy(np.flatnonzero(group_B == g)) for g in range(len(rates))]
-        rows = [r.to(values_BTC.device) for r in rows]
         parts = [
-            resample(values_BTC[own], float(rate), rate_hz)
+            resample(values_BTC[own, : int(extent_B[own].max())], float(rate), rate_hz)
             for own, rate in zip(rows, rates, strict=True)
         ]
+    if len(parts) == 1:
+        return parts[0]
     longest = max((part.shape[1] for part in parts), default=0)
     grid = values_BTC.new_full((len(values_BTC), longest, values_BTC.shape[2]), torch.nan)
     for own, part in zip(rows, parts, strict=True):
         padding = (0, 0, 0, longest - part.shape[1])
-        grid = grid.index_copy(0, own, torch.nn.functional.pad(part, padding, value=torch.nan))
+        grid = grid.index_copy(0, own, F.pad(part, padding, value=torch.nan))
     return grid
 
 

@@ -37,12 +37,16 @@ class Standardiser(nn.Module):
         Args:
             signals: Values [B, T, C], and bool [B, T, C] with True = real.
         """
-        sums_3C = self.mean_C.new_zeros(3, len(self.mean_C), dtype=torch.float64)
+        # On the CPU, because sums of squares need float64, which MPS lacks.
+        sums_3C = torch.zeros(3, len(self.mean_C), dtype=torch.float64)
         for values_BTC, real_BTC in signals:
-            x = values_BTC.detach().double().masked_fill(~real_BTC, 0.0)
-            sums_3C += torch.stack([real_BTC.sum((0, 1)), x.sum((0, 1)), x.square().sum((0, 1))])
+            real = real_BTC.cpu()
+            x = values_BTC.detach().cpu().double().masked_fill(~real, 0.0)
+            sums_3C += torch.stack([real.sum((0, 1)), x.sum((0, 1)), x.square().sum((0, 1))])
         if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(sums_3C)
+            shared = sums_3C.to(self.mean_C.device)
+            dist.all_reduce(shared)
+            sums_3C = shared.cpu()
         count_C, sum_C, square_C = sums_3C
         mean_C = sum_C / count_C.clamp(min=1)
         variance_C = square_C / count_C.clamp(min=1) - mean_C.square()

@@ -21,11 +21,11 @@ COURIERS = "limu_bert_x_couriers"
 DATASETS: dict[str, tuple[str, ...]] = {
     "uci": ("uci_har",),
     "hhar": ("hhar",),
-    "motion": ("motionsense", "motion_sense"),
+    "motion": ("motion_sense",),
     "shoaib": ("shoaib",),
     "x": (COURIERS,),
 }
-"""What each of the published encoders was trained on; a data set may be known under two names."""
+"""What each of the published encoders was trained on."""
 LABELS: dict[str, tuple[str, ...]] = {
     "uci": ("walking", "walking_upstairs", "walking_downstairs", "sitting", "standing", "laying"),
     "hhar": ("cycling", "sitting", "walking_downstairs", "walking_upstairs", "standing", "walking"),

@@ -10,6 +10,8 @@ from otolith.core.errors import CheckpointError
 from otolith.systems import limu_bert_gru
 from otolith.systems._convert import export_official, import_official
 from otolith.systems.classifier import System as Classifier
+from otolith.tasks._model import load_model
+from otolith.tasks._people import EVERYONE, seen_people, used_labels
 from otolith.training.checkpoints import load_model_folder, save_model
 
 NAME = "limu_bert_gru"
@@ -64,6 +66,16 @@ def test_it_is_saved_and_loaded_as_a_model(files):
     assert loaded.official_training_data == ("hhar",)
     batch = window_batch(signals())
     assert torch.equal(loaded.eval().classify(batch), system.classify(batch))
+
+
+def test_tasks_know_that_converted_weights_saw_labels(files):
+    system, _ = convert(files, trained_on="hhar")
+    save_model(files / "model", NAME, system, {"official": "gru_hhar.safetensors"})
+    model = load_model(files / "model")
+    assert model.labels == tuple(LABELS)
+    assert used_labels(model.provenance)
+    assert seen_people(model.provenance, "hhar") == {EVERYONE}
+    assert not seen_people(model.provenance, "motion_sense")
 
 
 def test_published_heads_know_their_classes(files):

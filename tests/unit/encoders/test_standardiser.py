@@ -1,6 +1,9 @@
 """Input standardisation is fitted once, by the training data, without what is masked."""
 
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from safetensors.torch import load_file, save_file
 
 from otolith.encoders._standardiser import Standardiser
 
@@ -80,3 +83,24 @@ def test_the_numbers_are_saved_with_the_weights():
     other.load_state_dict(module.state_dict())
     assert torch.equal(other(values, real), module(values, real))
     assert other.is_fitted
+
+
+def fit_share(rank, folder):
+    store = (folder / "store").as_uri()
+    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    torch.set_num_threads(1)
+    module, (values, real) = Standardiser(2), signals()
+    rows = slice(0, 1) if rank == 0 else slice(1, 3)
+    module.train()(values[rows], real[rows])
+    save_file(module.state_dict(), folder / f"{rank}.safetensors")
+    dist.destroy_process_group()
+
+
+def test_processes_fit_to_what_all_of_them_see(tmp_path):
+    mp.spawn(fit_share, args=(tmp_path,), nprocs=2)
+    module = Standardiser(2)
+    module.fit([signals()])
+    for rank in range(2):
+        found = load_file(tmp_path / f"{rank}.safetensors")
+        torch.testing.assert_close(found["mean_C"], module.mean_C)
+        torch.testing.assert_close(found["scale_C"], module.scale_C)

@@ -145,7 +145,7 @@ def _check(
 ) -> None:
     """Refuse what would end in an empty or misleading table."""
     names = [m.name if isinstance(m, Model) else m for m in models]
-    for what, given in (("model", names), ("seed", list(seeds))):
+    for what, given in (("model", names), ("seed", [str(seed) for seed in seeds])):
         if not given:
             raise ConfigError(f"There is no {what} to run.", f"Give at least one {what}.")
         if len(set(given)) < len(given):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -170,9 +170,7 @@ def make_rows(cells: Sequence[Cell], protocol: ModuleType) -> list[Row]:
         result = _classification(cells, variant)
         row = _row(cells, variant, result, extra.get(variant, {}))
         if row.numbers:
-            rows.append(row)
-        if tables.get(variant) and row.numbers:
-            rows[-1] = Row(**{**vars(row), "reliability": tables[variant]})
+            rows.append(replace(row, reliability=tables.get(variant, [])))
     return rows
 
 

@@ -14,7 +14,7 @@ Elsewhere each class is unseen in turn, and the areas under the ROC curves are a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
 import numpy as np
 
@@ -165,7 +165,7 @@ def _rank(
     number_K = np.zeros(len(labelled.labels), np.int64)
     number_K[normal] = np.arange(len(normal))
     lesson = arena.lesson(unit.data, train, validation)
-    lesson = type(lesson)(**{**vars(lesson), "label_N": number_K[labelled.label_N]})
+    lesson = replace(lesson, label_N=number_K[labelled.label_N])
     fitted = arena.contestant.fit([lesson], len(normal), unit.seed)
     picked = rng(unit.seed, purpose="references").permutation(train)[: settings.max_references]
     inputs, test = lesson.inputs, division.test

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from functools import partial
 from typing import Annotated
 
@@ -61,7 +61,7 @@ def run(arena: Arena, unit: Unit, settings: Config) -> Outcome:
     if not rare:
         return outcome
     note = f"{unit.data} has fewer than {max(settings.shots)} windows of {', '.join(rare)}."
-    return Outcome(**{**vars(outcome), "notes": (*outcome.notes, note)})
+    return replace(outcome, notes=(*outcome.notes, note))
 
 
 def _draw(labelled: Labelled, rows: np.ndarray, seed: int, *, shots: int) -> np.ndarray:

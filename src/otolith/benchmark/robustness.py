@@ -25,6 +25,7 @@ from otolith.benchmark._changes import (
     AtRate,
     Mirrored,
     OnStreams,
+    StreamChange,
     WithNoise,
     WithoutSome,
     turn,
@@ -33,6 +34,7 @@ from otolith.benchmark._changes import (
 from otolith.benchmark._data import BenchmarkData
 from otolith.benchmark._settings import Groups, Learning, Part, Windows
 from otolith.core.config import config
+from otolith.core.errors import DataError
 
 HEADLINE = "unchanged"
 METRIC = "macro_f1"
@@ -87,19 +89,25 @@ def run(arena: Arena, unit: Unit, settings: Config) -> Outcome:
     labelled, test = data.labelled, division.test
     lesson = arena.lesson(unit.data, division.train, division.validation)
     fitted = arena.contestant.fit([lesson], len(labelled.labels), unit.seed)
-    tallies = {}
-    for variant, change in {"unchanged": None, **changes(data, settings, unit.seed)}.items():
-        chosen = fitted.scores(arena.inputs(unit.data, change), test).argmax(1)
+    tallies, notes = {}, list(division.notes)
+    wanted = changes(data, settings, unit.seed)
+    for variant, change in {"unchanged": None, **wanted}.items():
+        try:
+            chosen = fitted.scores(arena.inputs(unit.data, change), test).argmax(1)
+        except DataError as error:
+            if change is None:
+                raise
+            notes.append(f"{arena.contestant.name} cannot be tested with {variant}: {error.fact}")
+            continue
         tallies[variant] = tally(
             labelled.label_N[test], chosen, labelled.subject_N[test], labelled.labels
         )
-    notes = division.notes
-    if "no gyroscope" not in tallies:
-        notes = (*notes, f"{unit.data} has no gyroscope that could be missing.")
+    if "no gyroscope" not in wanted:
+        notes.append(f"{unit.data} has no gyroscope that could be missing.")
     return Outcome(
         tallies=tallies,
         counts={"learned": len(division.train) + len(division.validation)},
-        notes=notes,
+        notes=tuple(notes),
         num_parameters=fitted.num_parameters,
     )
 
@@ -116,13 +124,13 @@ def changes(data: BenchmarkData, settings: Config, seed: int) -> dict[str, Chang
     has_gyro = any(c.sensor == "gyro" for s in stream.values() for own in s.channels for c in own)
     share, axis = settings.missing_share, settings.lateral_axis.get(data.name, "y")
     noisy = WithNoise(settings.acc_noise_m_s2, settings.gyro_noise_rad_s)
-    drawn = {
+    drawn: dict[str, StreamChange] = {
         "mounting": turn,
         "missing axes": WithoutSome(share, "axis"),
         "missing sensors": WithoutSome(share, "sensor"),
         "noise": noisy,
     }
-    fixed = {f"{rate:g} Hz": AtRate(rate) for rate in settings.rates_hz}
+    fixed: dict[str, StreamChange] = {f"{rate:g} Hz": AtRate(rate) for rate in settings.rates_hz}
     if has_gyro:
         fixed["no gyroscope"] = without_gyroscope
     fixed["mirrored"] = Mirrored(axis)

@@ -46,10 +46,10 @@ class FeatureContestant(Contestant):
         if not len(label_N):
             raise DataError("There is no window to learn from.", "Use more people or data.")
         held_ND, held_N = _gather(lessons, "validation")
-        chosen: dict[str, float] = {}
+        strength = 1.0
         if self._head == "logistic":
             strength = self._choose(train_ND, label_N, held_ND, held_N, num_classes)
-            chosen["strength"] = strength
+        chosen = {"strength": strength} if self._head == "logistic" else {}
         all_ND, all_N = np.concatenate([train_ND, held_ND]), np.concatenate([label_N, held_N])
         if len(np.unique(all_N)) == 1:
             predict, size = _constant(int(all_N[0]), num_classes), 0

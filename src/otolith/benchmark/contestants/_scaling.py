@@ -41,10 +41,6 @@ class ChannelScale:
         """Mean and deviation of every column [B, C]."""
         width = stream.values.shape[2]
         known = {own: self._row(own, width) for own in dict.fromkeys(stream.channels)}
-        if len(known) == 1:
-            return tuple(
-                row.expand(len(stream.values), width) for row in next(iter(known.values()))
-            )  # pyrefly: ignore  # a pair stays a pair
         rows = [known[own] for own in stream.channels]
         return torch.stack([r[0] for r in rows]), torch.stack([r[1] for r in rows])
 

@@ -66,9 +66,8 @@ def conformal_threshold(scores_NK: np.ndarray, label_N: np.ndarray, coverage: fl
 
 
 def conformal_sets(scores_NK: np.ndarray, threshold: float) -> np.ndarray:
-    """Return which labels are in the set of each window, bool [N, K]; the best one always is."""
-    best_NK = np.arange(scores_NK.shape[1]) == scores_NK.argmax(1)[:, None]
-    return (scores_NK >= threshold - 1e-12) | best_NK
+    """Return which labels are in the set of each window, bool [N, K]; a set may be empty."""
+    return scores_NK >= threshold - 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 The people of a data set are divided into those that are tested, those that calibrate and those that
 are learned from. `as given` are the contestant's own probabilities; `temperature` divides their
 logarithms by one number that fits the calibration people best. Conformal sets use the calibration
-people as well, and hold at least one label.
+people as well; a set may be empty, which means that no label is probable enough.
 """
 
 # N windows, S people
@@ -110,7 +110,7 @@ def run(arena: Arena, unit: Unit, settings: Config) -> Outcome:
 
 
 def measure(cells: Sequence[Cell]) -> dict[str, dict[str, Interval]]:
-    """Return ECE, coverage and mean set size of each variant, with intervals over people.
+    """Return ECE, coverage, mean size and share of empty sets of each variant, with intervals over people.
 
     Args:
         cells: Cells of one contestant and data set.
@@ -123,6 +123,7 @@ def measure(cells: Sequence[Cell]) -> dict[str, dict[str, Interval]]:
                 "ece": bootstrap_interval(bins, calibration_error, _draws()),
                 "coverage": bootstrap_interval(sets, lambda s: s[:, 1] / s[:, 0], _draws()),
                 "set_size": bootstrap_interval(sets, lambda s: s[:, 2] / s[:, 0], _draws()),
+                "empty_sets": bootstrap_interval(sets, lambda s: s[:, 3] / s[:, 0], _draws()),
             }
     return found
 
@@ -153,13 +154,16 @@ def _sums(
     truth_N: np.ndarray,
     people_N: np.ndarray,
 ) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Sums per person: bins of confidence; windows, covered windows and labels in their sets."""
+    """Sums per person: bins of confidence; windows, covered ones, labels in sets, empty sets."""
     bins, sets = {}, {}
     for person in np.unique(people_N).tolist():
         rows = np.flatnonzero(people_N == person)
         bins[str(person)] = reliability(scores_NK[rows], truth_N[rows]).flat
         covered = sets_NK[rows, truth_N[rows]].sum()
-        sets[str(person)] = (float(len(rows)), float(covered), float(sets_NK[rows].sum()))
+        sizes = sets_NK[rows].sum(1)
+        sets[str(person)] = (
+            float(len(rows)), float(covered), float(sizes.sum()), float((sizes == 0).sum()),
+        )  # fmt: skip
     return {f"{variant}: bins": bins, f"{variant}: sets": sets}
 
 

@@ -11,7 +11,7 @@ from otolith.benchmark import PROTOCOLS
 from otolith.cli._show import errors, results, say, table
 
 if TYPE_CHECKING:
-    from otolith.benchmark._table import Table
+    from otolith.benchmark._table import Row, Table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -108,31 +108,37 @@ def draw(
 
 
 def _print(found: Table) -> None:
-    """Measured rows, notes and refusals."""
+    """A table per data set, then notes and refusals."""
     measured = [row for row in found.rows if not row.is_published]
-    lines = []
-    for row in sorted(measured, key=lambda r: (r.data, r.variant, -r.numbers.get(found.metric, 0))):
-        interval = row.intervals.get(found.metric)
-        lines.append(
+    shown = _shown(found)
+    names = [name.replace("macro_f1", "macro-F1").replace("_", " ") for name in shown]
+    for data in dict.fromkeys(row.data for row in measured):
+        own = [row for row in measured if row.data == data]
+        own.sort(key=lambda r: (r.variant != found.headline, -r.numbers.get(found.metric, 0.0)))
+        table(
+            f"{found.protocol.replace('_', ' ')}: {data}, {own[0].counts.get('people', 0)} people",
+            ("model", "variant", *names),
             [
-                row.data,
-                row.variant,
-                row.model,
-                *(f"{row.numbers[name]:.3f}" if name in row.numbers else "-" for name in _shown(found)),
-                f"[{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "-",
-                row.counts.get("people", 0),
-            ]
-        )  # fmt: skip
-    names = [name.replace("macro_f1", "macro-F1") for name in _shown(found)]
-    if lines:
-        head = f"95 % interval of {found.metric.replace('macro_f1', 'macro-F1')}"
-        columns = ("data", "variant", "model", *names, head, "people")
-        table(found.protocol.replace("_", " "), columns, lines)
+                [row.model, row.variant, *(_number(row, n, found.metric) for n in shown)]
+                for row in own
+            ],
+        )
+    if measured:
+        say("Brackets: 95 % interval over people.")
     for note in dict.fromkeys(note for row in measured for note in row.notes):
         errors.print(f"Note: {note}", markup=False)
     for r in found.refused:
         cells = "1 cell" if r.num_cells == 1 else f"{r.num_cells} cells"
         say(f"Refused: {r.model} on {r.data} ({cells}): {r.reason}")
+
+
+def _number(row: Row, name: str, metric: str) -> str:
+    """A number with three decimals, that of the protocol with its interval."""
+    if name not in row.numbers:
+        return "-"
+    interval = row.intervals.get(name) if name == metric else None
+    bounds = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+    return f"{row.numbers[name]:.3f}{bounds}"
 
 
 def _shown(found: Table) -> list[str]:

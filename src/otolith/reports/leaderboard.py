@@ -18,6 +18,7 @@ from otolith.reports.page import Report, Section, Tile
 _NAMES = {
     "macro_f1": "macro-F1", "accuracy": "accuracy", "macro_f1_fold_mean": "mean of folds",
     "auroc": "AUROC", "ece": "ECE", "coverage": "coverage", "set_size": "set size",
+    "empty_sets": "empty sets",
 }  # fmt: skip
 _ALWAYS = ("macro_f1", "auroc", "accuracy")  # columns wherever a row has them, in this order
 

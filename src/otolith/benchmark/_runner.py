@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -98,6 +98,9 @@ def run_benchmark(
         for name in loaded:
             own = [c for c in cells if (c.model, c.data) == (contestant.name, name)]
             rows += make_rows(own, module) if own else []
+    if limit_windows is not None:
+        note = f"At most {limit_windows:,} windows of each data set were used: no number to report."
+        rows = [replace(row, notes=(note, *row.notes)) for row in rows]
     return Table(
         protocol=protocol,
         description=PROTOCOLS.describe(protocol),

@@ -94,10 +94,12 @@ def _add_protocol(report: Report, table: Table) -> None:
     if elsewhere:
         columns = _columns(elsewhere)
         rows = [
-            [row.data, *_cells(row, columns)]
+            [row.data, *_cells(row, columns, several=True)]
             for row in sorted(elsewhere, key=lambda r: (r.data, r.variant, -_rank(r, table)))
         ]
-        shown = page.table(("data", *_heads(columns)), rows, label="Published elsewhere")
+        shown = page.table(
+            ("data", *_heads(columns, several=True)), rows, label="Published elsewhere"
+        )
         last.add(
             page.folded(
                 "Show values that others published on data sets that were not run here", shown
@@ -122,24 +124,21 @@ def _add_data(section: Section, table: Table, rows: Sequence[Row]) -> None:
         for v in variants
         if any(r.variant == v and not r.is_published for r in ordered)
     ]
-    columns = _columns(rows)
-    section.add(
-        page.table(
-            _heads(columns), [_cells(row, columns) for row in ordered], best=best, label="Results"
-        )
-    )
+    columns, several = _columns(rows), len(variants) > 1
+    lines = [_cells(row, columns, several) for row in ordered]
+    section.add(page.table(_heads(columns, several), lines, best=best, label="Results"))
     ranked = [r for r in ordered if table.metric in r.numbers]
     if ranked:
-        several = len({r.variant for r in ranked}) > 1
         chart = charts.interval_chart(
             [(_label(r, several), r.numbers[table.metric], r.intervals.get(table.metric)) for r in ranked],
-            groups=[r.model for r in ranked],
+            groups=["" if r.is_published else r.model for r in ranked],
         )  # fmt: skip
         section.add(chart, _NAMES.get(table.metric, table.metric))
     if table.protocol == "robustness":
         _add_losses(section, ordered, table)
     _add_reliability(section, ordered)
-    notes = list(dict.fromkeys(n for r in ordered if not r.is_published for n in r.notes))
+    notes = [n for r in ordered if not r.is_published for n in r.notes]
+    notes = list(dict.fromkeys([*_unequal(ordered), *notes]))
     if notes:
         section.add(page.warnings(notes), "Read this with the numbers")
     published = [row for row in ordered if row.is_published]
@@ -201,16 +200,16 @@ def _columns(rows: Sequence[Row]) -> list[str]:
     return [n for n in _ALWAYS if n in found] + [n for n in found if n not in _ALWAYS]
 
 
-def _heads(columns: Sequence[str]) -> list[str]:
-    head = ["model", "variant"]
+def _heads(columns: Sequence[str], several: bool) -> list[str]:
+    head = ["model", *(["variant"] if several else [])]
     for name in columns:
         head.append(_NAMES.get(name, name.replace("_", " ")))
         head += ["95 % interval"] if name == columns[0] else []
     return [*head, "people", "windows", "parameters", "seconds"]
 
 
-def _cells(row: Row, columns: Sequence[str]) -> list[Any]:
-    cells: list[Any] = [_model(row), row.variant]
+def _cells(row: Row, columns: Sequence[str], several: bool) -> list[Any]:
+    cells: list[Any] = [_model(row), *([row.variant] if several else [])]
     for name in columns:
         cells.append(row.numbers.get(name, "-"))
         if name == columns[0]:
@@ -220,6 +219,20 @@ def _cells(row: Row, columns: Sequence[str]) -> list[Any]:
     counts = (row.counts.get("people"), row.counts.get("windows"), row.num_parameters)
     cells += ["-" if c is None else f"{c:,}" for c in counts]
     return [*cells, "-" if row.seconds is None else f"{row.seconds:,.1f}"]
+
+
+def _unequal(rows: Sequence[Row]) -> list[str]:
+    """A sentence if the measured rows of a variant are over different numbers of people."""
+    found: dict[str, set[int]] = {}
+    for row in rows:
+        if not row.is_published:
+            found.setdefault(row.variant, set()).add(row.counts.get("people", 0))
+    if all(len(numbers) == 1 for numbers in found.values()):
+        return []
+    return [
+        "Models were tested on different people, because some have seen a part of them: compare "
+        "with care."
+    ]
 
 
 def _model(row: Row) -> Any:

@@ -119,6 +119,12 @@ def test_what_has_been_seen_is_refused_and_the_rest_goes_on(parts, tmp_path):
     assert any("has seen 1 people of toy_b" in note for note in row.notes)
 
 
+def test_a_limit_is_said_in_every_row(parts, tmp_path):
+    for row in measured(run(parts, tmp_path, seeds=(0,), limit_windows=50)):
+        assert row.notes[0].startswith("At most 50 windows")
+        assert row.counts["windows"] == 50
+
+
 def test_zero_shot_refuses_relatives(tmp_path):
     parts = [
         make_part(tmp_path, 3, name=name, rate_hz=rate)

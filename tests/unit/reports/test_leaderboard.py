@@ -87,6 +87,12 @@ def test_calibration_draws_reliability():
     assert "Reliability" not in page_of(table(row())).text
 
 
+def test_different_people_are_pointed_out():
+    fewer = dataclasses.replace(row("seen"), counts={"people": 12})
+    assert "tested on different people" in page_of(table(row(), fewer)).text
+    assert "tested on different people" not in page_of(table(row(), row("other"))).text
+
+
 def test_the_headline_comes_first():
     text = page_of(table(row(variant="aaa", score=0.9), row(variant="all labels", score=0.1))).text
     assert text.index("all labels") < text.index("aaa")

@@ -15,7 +15,7 @@ from otolith.benchmark._arena import Arena
 from otolith.benchmark._cells import CellStore, cell_key, versions
 from otolith.benchmark._data import BenchmarkData, load_data
 from otolith.benchmark._published import published_rows
-from otolith.benchmark._table import Refusal, Table, make_rows
+from otolith.benchmark._table import Refusal, Row, Table, make_rows
 from otolith.benchmark.contestants import CONTESTANTS, Contestant
 from otolith.benchmark.contestants._features import FeatureContestant
 from otolith.core.config import parse, to_plain
@@ -82,6 +82,11 @@ def run_benchmark(
     chosen = parse(module.Config, settings or {}, source=f"the settings of {protocol}")
     _check(module, protocol, models, data, seeds, limit_windows)
     contestants = [make_contestant(model, chosen.learning) for model in models]
+    called = [c.name for c in contestants]
+    if twice := [name for name in called if called.count(name) > 1]:
+        raise ConfigError(
+            f'Two models would be called "{twice[0]}" in the table.', "Rename one of the folders."
+        )
     loaded = load_data(data, chosen.windows, limit_windows)
     units = module.units(loaded, chosen, tuple(seeds))
     identities = {name: one.identity for name, one in loaded.items()}
@@ -93,14 +98,7 @@ def run_benchmark(
     cells, refused = _run_all(
         entries, module, protocol, chosen, loaded, CellStore(Path(out)), show, say
     )
-    rows = []
-    for contestant in contestants:
-        for name in loaded:
-            own = [c for c in cells if (c.model, c.data) == (contestant.name, name)]
-            rows += make_rows(own, module) if own else []
-    if limit_windows is not None:
-        note = f"At most {limit_windows:,} windows of each data set were used: no number to report."
-        rows = [replace(row, notes=(note, *row.notes)) for row in rows]
+    rows = _rows(cells, module, [c.name for c in contestants], list(loaded), limit_windows)
     return Table(
         protocol=protocol,
         description=PROTOCOLS.describe(protocol),
@@ -117,6 +115,25 @@ def run_benchmark(
     )
 
 
+def _rows(
+    cells: Sequence[Cell],
+    module: ModuleType,
+    models: Sequence[str],
+    data: Sequence[str],
+    limit_windows: int | None,
+) -> list[Row]:
+    """Measured rows in the order of the models; a limit is said in each."""
+    rows = []
+    for model in models:
+        for name in data:
+            own = [cell for cell in cells if (cell.model, cell.data) == (model, name)]
+            rows += make_rows(own, module) if own else []
+    if limit_windows is None:
+        return rows
+    note = f"At most {limit_windows:,} windows of each data set were used: no number to report."
+    return [replace(row, notes=(note, *row.notes)) for row in rows]
+
+
 def make_contestant(model: str | Model, learning: Any) -> Contestant:
     """Return a contestant by name, or a loaded model with logistic regression on its features.
 
@@ -130,12 +147,13 @@ def make_contestant(model: str | Model, learning: Any) -> Contestant:
     if name in CONTESTANTS.names():
         return CONTESTANTS.get(name).make(argument, learning)
     try:
-        return FeatureContestant(model, load_model(model), "logistic", learning)
+        loaded = load_model(model)
     except CheckpointError as error:
         if not error.fact.startswith("There is no model"):
             raise
         allowed = [*CONTESTANTS.names(), *model_names()]
         raise CheckpointError(error.fact, suggest(model, allowed)) from None
+    return FeatureContestant(loaded.name, loaded, "logistic", learning)
 
 
 def _check(

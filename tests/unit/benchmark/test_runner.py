@@ -12,8 +12,10 @@ from tests.support.tasks_data import make_part, toy_model, trained_on
 from otolith.benchmark import PROTOCOLS, Unit, cross_subject
 from otolith.benchmark._cells import CellStore, cell_key
 from otolith.benchmark._runner import run_benchmark
-from otolith.core.config import parse, to_plain
+from otolith.core.config import parse, select, to_plain
 from otolith.core.errors import ConfigError, FileFormatError, UnknownNameError
+from otolith.systems import SYSTEMS
+from otolith.training.checkpoints import save_model
 
 SETTINGS = {"groups": 2, "learning": QUICK}
 
@@ -156,6 +158,20 @@ def test_mistakes_are_said_before_any_work(parts, tmp_path):
     with pytest.raises(ConfigError, match="needs 1 data set or more"):
         run([], tmp_path)
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_model_folder_stands_under_its_short_name(parts, tmp_path):
+    folders = [tmp_path / a / "mine" for a in ("x", "y")]
+    for folder in folders:
+        chosen = select(SYSTEMS, "tsfm_pretrain")
+        settings = parse(chosen.module.Config, {"encoder": {"preset": "debug"}})
+        provenance = trained_on(toy_b=["p0", "p1", "p2"])
+        save_model(folder, "tsfm_pretrain", chosen.module.System(settings), provenance)
+    table = run(parts, tmp_path / "out", models=[str(folders[0])], seeds=(0,))
+    assert [(r.model, r.data) for r in measured(table)] == [("mine", "toy_a")]
+    assert [(r.model, r.data) for r in table.refused] == [("mine", "toy_b")]
+    with pytest.raises(ConfigError, match='would be called "mine"'):
+        run(parts, tmp_path / "out", models=list(map(str, folders)), seeds=(0,))
 
 
 def test_a_damaged_cell_is_one_sentence(parts, tmp_path):

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from otolith.signals._spectra import power_of
 from otolith.signals.motion_views import SIGNALS
 
 STEP_HZ = (1.2, 3.44, 0.02)
@@ -58,7 +59,7 @@ def gait_statistics(centred_BST: Tensor, rate_hz: float) -> Tensor:
     window = torch.as_tensor(np.hanning(num)).to(centred_BST)
     rows = [SIGNALS.index(name) for name in _SIGNALS]
     spectrum = torch.fft.rfft(centred_BST[:, rows] * window, n=length)
-    power = torch.view_as_real(spectrum).square().sum(-1)
+    power = power_of(spectrum)
     grid = _Grid(rate_hz / length, rate_hz / 2)
     step_hz, score = _step_frequency(power[:, 0], grid)
     return torch.cat(
@@ -92,8 +93,8 @@ def _step_frequency(power_BF: Tensor, grid: _Grid) -> tuple[Tensor, Tensor]:
     total = power_BF.sum(1, keepdim=True)
     amplitude = (power_BF / total.clamp(min=_SILENCE)).sqrt()
     amplitude = torch.where(total < _SILENCE, 0.0, amplitude)
-    score = sum(w * amplitude[:, grid.cell(m * hz)] for m, w in _SCORES)
-    best = score.max(dim=1)
+    scores = [w * amplitude[:, grid.cell(m * hz)] for m, w in _SCORES]
+    best = torch.stack(scores).sum(0).max(dim=1)
     return hz[best.indices], best.values
 
 

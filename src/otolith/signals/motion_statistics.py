@@ -31,6 +31,7 @@ from torch import Tensor
 
 from otolith.signals._arrays import sort_last
 from otolith.signals._gait import GAIT_NAMES, gait_statistics
+from otolith.signals._spectra import power_of
 from otolith.signals.motion_views import SIGNALS, MotionViews
 
 PERCENTS = (5, 25, 50, 75, 95)
@@ -116,7 +117,7 @@ def _log(values: Tensor) -> Tensor:
 def _steps(vertical_BT: Tensor, rate_hz: float) -> Tensor:
     """Step lag in s, and the autocorrelation at it and at twice of it, [B, 3]."""
     num = vertical_BT.shape[1]
-    power = torch.view_as_real(torch.fft.rfft(vertical_BT, n=2 * num)).square().sum(-1)
+    power = power_of(torch.fft.rfft(vertical_BT, n=2 * num))
     auto = torch.fft.irfft(power, n=2 * num)[:, :num]
     total = auto[:, :1]
     unbias = num / torch.arange(num, 0, -1, device=auto.device, dtype=auto.dtype)
@@ -148,7 +149,7 @@ def _log_shares(centred_BST: Tensor, rate_hz: float) -> Tensor:
     """Logarithm of the share of power in every band, [B, S * bands]."""
     num = centred_BST.shape[2]
     window, bands = (torch.as_tensor(a).to(centred_BST) for a in _tables(num, rate_hz))
-    power = torch.view_as_real(torch.fft.rfft(centred_BST * window)).square().sum(-1)
+    power = power_of(torch.fft.rfft(centred_BST * window))
     total = power[..., 1:].sum(2, keepdim=True) + _SILENCE
     return _log((power @ bands) / total).flatten(1)
 

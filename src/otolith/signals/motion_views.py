@@ -52,7 +52,7 @@ CHANNELS = (
     "gyro_horizontal",
     "gyro_principal",
 )
-"""Signals that a network sees, in the order of `MotionViews.channels_BCT`."""
+"""Signals that a network sees, in the order of `MotionViews.channels`."""
 MIN_ROWS = 8
 _GYRO_SCALE = 0.3  # brings walking's angular rates (rad/s) to the size of its accelerations (g)
 _TINY = 1e-20
@@ -90,7 +90,7 @@ class MotionViews:
         return self.signals_BST[:, SIGNALS.index(name)]
 
     @property
-    def channels_BCT(self) -> Tensor:
+    def channels(self) -> Tensor:
         """Signals for a network [B, 6, T]: `CHANNELS`, without gravity, all of the order of 1."""
         offsets = {"vertical": 1.0}
         rows = [self.signal(name) - offsets.get(name, 0.0) for name in CHANNELS]
@@ -102,7 +102,7 @@ class MotionViews:
 
 
 def motion_views(
-    imu_BT6: Any, *, has_gyro_B: Any = None, min_gravity_g: float = 0.5
+    imu_BT6: Any, *, has_gyro_B: Any = None, min_gravity_g: float = 0.3
 ) -> MotionViews:
     """Split motion windows into parts along and across gravity.
 
@@ -166,9 +166,7 @@ def motion_views(
     )
 
 
-def _with_gravity(
-    acc: Tensor, gyro: Tensor, min_gravity_g: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def _with_gravity(acc: Tensor, gyro: Tensor, min_gravity_g: float) -> tuple[Tensor, Tensor, Tensor]:
     """Acceleration with gravity [B, 3, T], its mean [B, 3], and whether gravity was in it."""
     mean = acc.detach().mean(2)
     has_gravity = mean.norm(dim=1) >= min_gravity_g

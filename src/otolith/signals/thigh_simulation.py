@@ -13,11 +13,12 @@ which way the trunk faces (the principal horizontal axis is taken as forward, wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from otolith.core.config import config
 from otolith.core.errors import DataError
@@ -99,7 +100,8 @@ class ThighSimulation:
         drift_spread_deg: Standard deviation of a slow drift of the angle in degrees.
         drift_cutoff_hz: Frequency above which the drift fades, in Hz.
         smooth_hz: Low pass of the angle, so that knots give no jerks, in Hz.
-        lag_steps: Foot contact minus peak of the band-passed vertical acceleration, in steps.
+        lag_steps: Activity -> foot contact minus peak of the band-passed vertical acceleration, in
+            steps; activities that are not given keep their default.
         min_steps: Fewer steps than this give no simulation.
         radius_range_m: Smallest and largest distance of the phone from the hip joint in m.
         shock_gain: Logarithm of the factor on the vertical acceleration: the thigh is nearer to the
@@ -137,6 +139,11 @@ class ThighSimulation:
     sitting_deg: Spread = (80.0, 12.0)
     roll_spread_deg: NotNegative = 8.0
 
+    @field_validator("lag_steps", mode="before")
+    @classmethod
+    def _others_stay(cls, value: Any) -> Any:
+        return {**_same_lag(), **value} if isinstance(value, Mapping) else value
+
 
 def simulate_gait(
     trunk_T6: np.ndarray,
@@ -166,7 +173,7 @@ def simulate_gait(
     steps_S = find_steps(trunk_T6[:, 1], rate_hz, gait)
     if len(steps_S) < settings.min_steps:
         return None
-    lag_steps = float(rng.normal(*settings.lag_steps.get(activity, (0.0, 0.0))))
+    lag_steps = float(rng.normal(*settings.lag_steps[activity]))
     phase_T = stride_phase(steps_S, len(trunk_T6), first_step=lag_steps + int(rng.integers(2)))
     angle_T = draw_flexion(phase_T, rate_hz, gait, settings, rng)
     radius_m = float(rng.uniform(*settings.radius_range_m))

@@ -226,5 +226,8 @@ def test_postures_keep_small_motion_and_place_gravity(posture, mean_deg):
 def test_settings_round_trip_and_refuse_nonsense():
     settings = ThighSimulation(radius_range_m=(0.1, 0.2))
     assert parse(ThighSimulation, to_plain(settings)) == settings
+    lags = parse(ThighSimulation, {"lag_steps": {"running": [0.3, 0.1]}}).lag_steps
+    assert lags["running"] == (0.3, 0.1)
+    assert lags["walking"] == (-0.06, 0.06)
     with pytest.raises(ConfigError, match="amplitude_spread"):
         parse(ThighSimulation, {"amplitude_spread": -1})

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from otolith.core.config import config
 from otolith.core.errors import DataError, suggest
-from otolith.datasets._part import DatasetPart
+from otolith.datasets._part import DatasetPart, derived_from
 from otolith.tasks._model import Model
 from otolith.tasks._people import (
     Fold,
@@ -206,8 +206,12 @@ def about_origin(model: Model, part: DatasetPart) -> tuple[str, ...]:
 
 
 def relatives_of(part: DatasetPart) -> tuple[str, ...]:
-    """Data sets with the same people that the data set's own card names."""
-    return tuple(part.folder.info.get("card", {}).get("same_people_as") or ())
+    """Data sets with the same people that the data set's own card names.
+
+    Those that a simulation was derived from are given as `name/*`; see `seen_people`.
+    """
+    named = part.folder.info.get("card", {}).get("same_people_as") or ()
+    return (*named, *(f"{origin}/*" for origin in derived_from(part)))
 
 
 def _about_seen(model: Model, part: DatasetPart, seen: set[str], tested: int) -> list[str]:

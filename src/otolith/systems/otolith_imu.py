@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import field
 from itertools import islice
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from otolith.core.config import component, config
+from otolith.core.config import component, config, select
 from otolith.core.errors import ConfigError
 from otolith.encoders import ENCODERS
 from otolith.encoders._motion_inputs import MotionInputs
@@ -61,7 +62,9 @@ class Config:
     """
 
     labels: tuple[str, ...] = ()
-    encoder: component(ENCODERS) = "imu_motion"  # pyrefly: ignore  # made at run time
+    encoder: component(ENCODERS) = field(  # pyrefly: ignore  # the field type is made at run time
+        default_factory=lambda: select(ENCODERS, "imu_motion")
+    )
     members: Annotated[int, Field(gt=0)] = 4
     hidden_width: Annotated[int, Field(gt=0)] = 64
     input_dropout: Share = 0.3
@@ -69,7 +72,9 @@ class Config:
     conv_share: Share = 0.2
     label_smoothing: Share = 0.0
     min_moving_g: Annotated[float, Field(ge=0)] = 0.06
-    text: component(ENCODERS) = "text_minilm"  # pyrefly: ignore  # made at run time
+    text: component(ENCODERS) = field(  # pyrefly: ignore  # the field type is made at run time
+        default_factory=lambda: select(ENCODERS, "text_minilm")
+    )
     word_temperature: Annotated[float, Field(gt=0)] = 0.05
     min_word_similarity: Share = 0.6
     target: str = "label"

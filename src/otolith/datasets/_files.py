@@ -80,7 +80,14 @@ def read_text(path: Path) -> str:
         return data.decode("latin-1")
 
 
-def read_numbers(path: Path, num_columns: int, *, separator: str = "", end: str = "") -> np.ndarray:
+def read_numbers(
+    path: Path,
+    num_columns: int,
+    *,
+    separator: str = "",
+    end: str = "",
+    skip: tuple[str, ...] = (),
+) -> np.ndarray:
     """Read a table of numbers.
 
     Args:
@@ -88,6 +95,7 @@ def read_numbers(path: Path, num_columns: int, *, separator: str = "", end: str 
         num_columns: Columns that every row has to have.
         separator: Text between columns; empty = blanks.
         end: Text that closes every row, such as ";"; empty = none.
+        skip: Beginnings of lines that are no rows, such as "#".
 
     Returns:
         float64 [rows, num_columns].
@@ -96,7 +104,11 @@ def read_numbers(path: Path, num_columns: int, *, separator: str = "", end: str 
         FileFormatError: The file is empty or cut off, a row has another number of columns,
             or a cell is no number.
     """
-    lines = [line for raw in read_text(path).splitlines() if (line := raw.strip())]
+    lines = [
+        line
+        for raw in read_text(path).splitlines()
+        if (line := raw.strip()) and not line.startswith(skip)
+    ]
     if not lines:
         raise FileFormatError(f"{path} holds no rows.", "Fetch it again.")
     if end:

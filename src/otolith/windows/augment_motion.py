@@ -71,6 +71,7 @@ def balance(x_BTC: Tensor, mask_BT: Tensor, gain_BG: Tensor, columns_G3: Tensor)
     vertical = (moving * up_B1G3).sum(-1, keepdim=True) * up_B1G3
     gain = gain_BG[:, None, :, None].to(x_BTC.dtype)
     changed = mean_B1G3 + vertical + (moving - vertical) * gain
+    changed = torch.where(gain == 1, acc_BTG3, changed)  # to the last bit
     result = x_BTC.clone()
     result[:, :, columns_G3] = changed * mask_BT[:, :, None, None]
     return result

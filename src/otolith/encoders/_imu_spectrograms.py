@@ -119,6 +119,11 @@ class SpectrogramProcessor(nn.Module):
             return maps
         return torch.where(stream.channel_mask_BC[:, :, None, None], maps, 0.0)
 
+    def images(self, signals_BCT: Tensor, rate_hz: float) -> Tensor:
+        """Return maps [B, C, H, W] of windows [B, C, T] of one rate."""
+        fitted = self._window(signals_BCT.float(), rate_hz)
+        return spectrogram(fitted, self.config.rate_hz, self.config.spectrogram)
+
     def _stream(self, batch: Batch) -> StreamBatch:
         name = self.config.stream
         if name not in batch.streams:
@@ -140,19 +145,16 @@ class SpectrogramProcessor(nn.Module):
         values = stream.values.float() * stream.mask_BT[..., None]
         rates = stream.rate_hz_B.tolist()
         if len(set(rates)) <= 1:
-            return self._window(values, rates[0] if rates else self.config.rate_hz)
-        signals = values.new_zeros(
-            (len(values), self.config.num_channels, self.config.num_samples)
-        )
+            return self._window(values.transpose(1, 2), rates[0] if rates else self.config.rate_hz)
+        signals = values.new_zeros((len(values), self.config.num_channels, self.config.num_samples))
         for rate in sorted(set(rates)):
             rows = torch.tensor([i for i, r in enumerate(rates) if r == rate], device=values.device)
-            signals[rows] = self._window(values[rows], rate)
+            signals[rows] = self._window(values[rows].transpose(1, 2), rate)
         return signals
 
-    def _window(self, values_BTC: Tensor, rate_hz: float) -> Tensor:
-        """Resample and cut or fill windows of one rate."""
+    def _window(self, signal: Tensor, rate_hz: float) -> Tensor:
+        """Resample and cut or fill windows [B, C, T] of one rate."""
         settings = self.config.spectrogram
-        signal = values_BTC.transpose(1, 2)
         if rate_hz != self.config.rate_hz:
             signal = resample_sinc(
                 signal, rate_hz, self.config.rate_hz,

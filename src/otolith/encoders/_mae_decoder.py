@@ -151,7 +151,9 @@ class Decoder(nn.Module):
         split = visible_BKD.shape[2]
         weight = self.embedding.weight
         own = nn.functional.linear(visible_BKD, weight[:, :split], self.embedding.bias)
-        return own + nn.functional.linear(context_BX.to(visible_BKD.dtype), weight[:, split:])[:, None]
+        return (
+            own + nn.functional.linear(context_BX.to(visible_BKD.dtype), weight[:, split:])[:, None]
+        )
 
     def freeze(self) -> None:
         """Keep blocks, last normalisation and prediction as they are, in evaluation mode."""

@@ -36,7 +36,12 @@ class PositionBias(nn.Module):
     distances_A2: Tensor
 
     def __init__(
-        self, window: tuple[int, int], num_heads: int, *, hidden_width: int = 384, dropout: float = 0.1
+        self,
+        window: tuple[int, int],
+        num_heads: int,
+        *,
+        hidden_width: int = 384,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.hidden = nn.Linear(2, hidden_width)

@@ -101,7 +101,9 @@ class Config:
             )
         rows, columns = self.processor.image_size
         if rows % self.patch_px or columns % self.patch_px:
-            raise ValueError(f"a map of {rows} x {columns} is no multiple of patch_px {self.patch_px}")
+            raise ValueError(
+                f"a map of {rows} x {columns} is no multiple of patch_px {self.patch_px}"
+            )
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -142,7 +144,9 @@ class Encoder(nn.Module):
             int(config.width * config.feedforward_ratio),
             norm_eps=config.norm_eps, drop_path=config.drop_path,
         )  # fmt: skip
-        self.norm = nn.LayerNorm(config.width, eps=config.norm_eps) if config.has_last_norm else None
+        self.norm = (
+            nn.LayerNorm(config.width, eps=config.norm_eps) if config.has_last_norm else None
+        )
         self.blocks.apply(init_weights)
         nn.init.normal_(self.cls_token, std=0.02)
 

@@ -26,7 +26,13 @@ from otolith.core.errors import DataError
 Kind = Literal["imu", "late_sum", "late_learned", "projector", "mlp"]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-_PUBLISHED_DROPOUT = {"imu": 0.0, "late_sum": 0.0, "late_learned": 0.3, "projector": 0.1, "mlp": 0.5}
+_PUBLISHED_DROPOUT = {
+    "imu": 0.0,
+    "late_sum": 0.0,
+    "late_learned": 0.3,
+    "projector": 0.1,
+    "mlp": 0.5,
+}
 
 
 @config

@@ -58,9 +58,9 @@ class Objective(nn.Module):
             per_sample = error.mean((1, 2))
         else:
             weight = real_BV[:, None].to(error.dtype)
-            per_sample = (error * weight).sum((1, 2)) / (
-                weight.sum((1, 2)) * error.shape[1]
-            ).clamp(min=1.0)
+            per_sample = (error * weight).sum((1, 2)) / (weight.sum((1, 2)) * error.shape[1]).clamp(
+                min=1.0
+            )
         total = per_sample.mean()
         return LossOutput(
             total=total,

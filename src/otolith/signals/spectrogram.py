@@ -148,7 +148,12 @@ def power_map(x_CT: Tensor, rate_hz: float, config: Config) -> Tensor:
 
 
 def resample_sinc(
-    x_CT: Tensor, rate_hz: float, new_rate_hz: float, *, filter_width: int = 6, rolloff: float = 0.99
+    x_CT: Tensor,
+    rate_hz: float,
+    new_rate_hz: float,
+    *,
+    filter_width: int = 6,
+    rolloff: float = 0.99,
 ) -> Tensor:
     """Resample with a sinc under a Hann window; beyond its ends the signal is zero.
 

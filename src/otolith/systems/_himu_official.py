@@ -158,7 +158,10 @@ def encoder_settings(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -
         table[0].float(), sine_positions(grid, width), atol=1e-4
     )
     spectrum = settings.get("spectrogram", {})
-    rate = float(spectrum.get("temporal_points", 160))
+    rate_hz, window_s = spectrum.get("sampling_rate", 50), spectrum.get("window_size", 2)
+    points = spectrum.get("temporal_points", 160)
+    # The authors truncate; for some rates that is one less than what they ask for.
+    rate = float(int(rate_hz * (points * window_s / (window_s * rate_hz))))
     return {
         "patch_px": int(side),
         "width": int(width),
@@ -170,8 +173,8 @@ def encoder_settings(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -
         "has_trainable_positions": trained,
         "processor": {
             "num_channels": int(channels),
-            "window_s": float(spectrum.get("window_size", 2.0)),
-            "rate_hz": float(spectrum.get("sampling_rate", 50.0)),
+            "window_s": float(window_s),
+            "rate_hz": float(rate_hz),
             "spectrogram": {
                 "rate_hz": rate,
                 "frame_s": spectrum.get("win_length", 24) / rate,
@@ -267,5 +270,3 @@ def _require_keys(state: Mapping[str, Tensor], *keys: str) -> None:
                 f"The weights have no {key}, so they are no checkpoint of this HIMU-MAE model.",
                 "Use himu_mae for pretraining and himu_mae_classifier for probing and fine-tuning.",
             )
-
-

@@ -17,9 +17,7 @@ from torch import Tensor
 
 from otolith.core.errors import CheckpointError
 
-TransferQuirk = Literal[
-    "prediction_rows_tiled_against_pixel_layout", "decoder_embedding_redrawn"
-]
+TransferQuirk = Literal["prediction_rows_tiled_against_pixel_layout", "decoder_embedding_redrawn"]
 _KERNEL = "encoder.patch_embedding.weight"
 _EMBEDDING = "decoder.embedding."
 _PREDICTION = "decoder.prediction."
@@ -82,7 +80,9 @@ def _repeat_values(value: Tensor, channels: int, repeats: int, as_block: bool) -
     return pixels.repeat(1, repeats, *([1] * (value.ndim - 1))).flatten(0, 1)
 
 
-def _keep_encoder_part(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], key: str) -> Tensor:
+def _keep_encoder_part(
+    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], key: str
+) -> Tensor:
     """The decoder's first layer: columns of the encoder from there, columns of the context from here."""
     width = weights[_KERNEL].shape[0]
     if weights[key].shape[0] != own[key].shape[0] or own[_KERNEL].shape[0] != width:

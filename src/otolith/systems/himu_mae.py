@@ -118,6 +118,17 @@ class System(BaseSystem):
         """Return the mean over all tokens of the encoder [B, D], float32."""
         return self.encoder(batch).pooled_BD.float()
 
+    def embed_signals(self, signals_BCT: Tensor, rate_hz: float) -> Tensor:
+        """Return features [B, D], float32, of windows [B, C, T] without a batch around them.
+
+        Args:
+            signals_BCT: Windows without NaN.
+            rate_hz: Their rate in Hz.
+        """
+        image = self.encoder.processor.images(signals_BCT, rate_hz)
+        x = self.encoder.encode(self.encoder.patches(image))
+        return self.encoder.tokens(x).pooled_BD.float()
+
     def loss(self, batch: Batch) -> LossOutput:
         """Hide patches and return the error of their reconstruction."""
         patches = self.encoder.patches(self.encoder.prepare(batch))
@@ -225,5 +236,3 @@ def is_pretraining_state(weights: Mapping[str, Tensor]) -> bool:
 def encoder_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the encoder's part of this system's weights."""
     return {key: value for key, value in weights.items() if key.startswith("encoder.")}
-
-

@@ -84,9 +84,7 @@ class Config:
         """Check what contradicts itself."""
         if len(set(self.labels)) < len(self.labels):
             raise ValueError("labels names a class twice")
-        if self.class_weights and (
-            len(self.class_weights) != len(self.labels) or self.is_balanced
-        ):
+        if self.class_weights and (len(self.class_weights) != len(self.labels) or self.is_balanced):
             raise ValueError("give one of class_weights per label, or is_balanced, not both")
         if self.head.uses_video != (self.context is not None):
             raise ValueError(
@@ -187,9 +185,7 @@ class System(BaseSystem):
         found = self.objective(logits, target, self.class_weights_K)
         known = label_B >= 0
         right = (logits.argmax(1) == label_B)[known].float().sum()
-        return dataclasses.replace(
-            found, parts={"accuracy": global_mean(right, known.sum())}
-        )
+        return dataclasses.replace(found, parts={"accuracy": global_mean(right, known.sum())})
 
     def warm_up(self, batches: Iterable[Batch]) -> None:
         """Count the classes of the training data, if rare ones are to weigh more."""
@@ -199,9 +195,9 @@ class System(BaseSystem):
         for batch in batches:
             label_B = batch.targets[self.config.target]
             if isinstance(label_B, Tensor):
-                counts += torch.bincount(
-                    label_B[label_B >= 0], minlength=len(self.labels)
-                ).to(counts)
+                counts += torch.bincount(label_B[label_B >= 0], minlength=len(self.labels)).to(
+                    counts
+                )
         self.class_weights_K.copy_(balanced_weights(sum_over_processes(counts)))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -267,9 +263,7 @@ class System(BaseSystem):
     def official_names(self) -> _himu_official.Names:
         """Return the function our key -> official keys."""
         head = self.config.head
-        return _himu_official.classifier_names(
-            len(head.hidden_widths) if head.kind == "mlp" else 0
-        )
+        return _himu_official.classifier_names(len(head.hidden_widths) if head.kind == "mlp" else 0)
 
     @property
     def _mixes(self) -> bool:

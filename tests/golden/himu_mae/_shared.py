@@ -44,9 +44,9 @@ def official_groups(system, names):
 
 def transform(settings, mean=None, std=None):
     """Settings of the transform from the authors' parameters."""
-    rate = settings["temporal_points"]
+    rate = resample_target(settings)
     return spectrogram.Config(
-        rate_hz=resample_target(settings),
+        rate_hz=rate,
         frame_s=settings["win_length"] / rate,
         hop_s=settings["hop_length"] / rate,
         bin_hz=rate / settings["n_fft"],

@@ -1,7 +1,5 @@
 """Pretraining forward: loss, prediction, masks, intermediate values, gradients."""
 
-
-
 from otolith.systems import _himu_official
 from otolith.systems.himu_mae import System
 from tests.golden.himu_mae._shared import close_tables, masking_of, official_gradients
@@ -49,5 +47,3 @@ def run_variant(case, variant):
         found = official_gradients(system, _himu_official.pretrain_names)
         got |= {f"{name}.grad.{key}": value for key, value in found.items()}
     return got
-
-

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
-from tests.golden.harness import GOLDEN, SHARED, find_cases, handlers, run_case
 
 from otolith.systems import SYSTEMS
+from tests.golden.harness import GOLDEN, SHARED, find_cases, handlers, run_case
 
 SYSTEM = "himu_mae"
 CASES = find_cases(SYSTEM)

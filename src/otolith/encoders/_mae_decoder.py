@@ -167,7 +167,7 @@ class Decoder(nn.Module):
     def _fill(self, x_BKE: Tensor, masking: Masking) -> Tensor:
         """Put visible tokens to their places, mask tokens elsewhere, and add positions."""
         hidden = self.mask_token.to(x_BKE.dtype).expand(len(x_BKE), masking.hide_BM.shape[1], -1)
-        tokens = select_tokens(torch.cat([x_BKE[:, 1:], hidden], dim=1), masking.restore_BN)
+        tokens = select_tokens(torch.cat([x_BKE[:, 1:], hidden], dim=1), masking.restore)
         if self.config.kind == "plain":
             tokens = torch.cat([x_BKE[:, :1], tokens], dim=1)
             return tokens + self.positions_1ND

@@ -55,19 +55,19 @@ class Masking:
     hide_BM: Tensor
 
     @property
-    def order_BN(self) -> Tensor:
+    def order(self) -> Tensor:
         """Kept tokens, then hidden ones, int64."""
         return torch.cat([self.keep_BK, self.hide_BM], dim=1)
 
     @property
-    def restore_BN(self) -> Tensor:
-        """Place of every token in `order_BN`, int64."""
-        return self.order_BN.argsort(dim=1)
+    def restore(self) -> Tensor:
+        """Place of every token in `order`, int64."""
+        return self.order.argsort(dim=1)
 
     @property
-    def hidden_BN(self) -> Tensor:
+    def hidden(self) -> Tensor:
         """bool, True = hidden."""
-        is_hidden = torch.zeros_like(self.order_BN, dtype=torch.bool)
+        is_hidden = torch.zeros_like(self.order, dtype=torch.bool)
         return is_hidden.scatter(1, self.hide_BM, value=True)
 
     def to(self, device: torch.device | str) -> Masking:

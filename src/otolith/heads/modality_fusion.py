@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal
 
 import torch
@@ -115,7 +116,7 @@ class Head(nn.Module):
                 self.projector = Stage(width + video_width, width, drop)
             case "mlp":
                 widths = (width + video_width, *config.hidden_widths)
-                pairs = zip(widths, widths[1:], strict=False)
+                pairs = itertools.pairwise(widths)
                 self.stages = nn.ModuleList(Stage(a, b, drop) for a, b in pairs)
                 self.output = nn.Linear(widths[-1], num_classes)
 

@@ -12,7 +12,7 @@ definitions of torchaudio, so that published statistics of spectrograms stay val
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -29,6 +29,8 @@ from otolith.core.errors import DataError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _MAX_DENOMINATOR = 10_000
+_MAX_LAGS = 64  # longest frame, in samples, for which the way through lags is the faster one
+_BLOCK = 16  # frames whose lags are computed by one matrix product
 _CHUNK_VALUES = 1 << 19  # spectrum values held at a time, so that they stay in the cache
 
 
@@ -118,33 +120,146 @@ def spectrogram(
     Raises:
         DataError: There is no sample, or the statistics are of another number of channels.
     """
-    power = power_map(x_CT, rate_hz, config)
+    hidden = None
     if band_draws is not None:
-        rows, columns = band_masks(band_draws, power.shape[-2:], band_rows, band_columns)
-        hidden = rows[..., None, :, None] | columns[..., None, None, :]
-        power = power.masked_fill(hidden, 0.0)
-    return normalise(to_decibels(power, config.floor_power), config)
+        size = map_size(x_CT.shape[-1], rate_hz, config)
+        rows, columns = band_masks(band_draws, size, band_rows, band_columns)
+        bands = rows[..., :, None] | columns[..., None, :]
+        hidden = bands[..., None, :, :].expand(*x_CT.shape[:-1], *size).flatten(0, -3)
+    mean, std = statistics(x_CT[..., None], config)
+    num_channels = x_CT.shape[-2]
+
+    def finish(power_NRL: Tensor, first: int) -> Tensor:
+        part = slice(first, first + len(power_NRL))
+        if hidden is not None:
+            power_NRL = power_NRL.masked_fill(hidden[part], 0.0)
+        found = to_decibels(power_NRL, config.floor_power)
+        if mean is None or std is None:
+            return found
+        channel = torch.arange(part.start, part.stop, device=found.device) % num_channels
+        which = channel if len(mean) > 1 else torch.zeros_like(channel)
+        return found.sub_(mean[which]).div_(std[which])
+
+    return _maps(x_CT, rate_hz, config, finish)
+
+
+def map_size(num_samples: int, rate_hz: float, config: Config) -> tuple[int, int]:
+    """Return rows and columns of the map of a window."""
+    sizes = transform_sizes(config)
+    length = math.ceil(num_samples * _ratio(rate_hz, config.rate_hz))
+    rows = config.num_rows or sizes.num_fft // 2 + 1
+    return rows, config.num_columns or length // sizes.hop + 1
 
 
 def power_map(x_CT: Tensor, rate_hz: float, config: Config) -> Tensor:
     """Return the resized power [..., C, R, L] of signals [..., C, T]; see `spectrogram`."""
+    return _maps(x_CT, rate_hz, config, lambda power_NRL, first: power_NRL)
+
+
+def _maps(
+    x_CT: Tensor, rate_hz: float, config: Config, finish: Callable[[Tensor, int], Tensor]
+) -> Tensor:
+    """Maps of all signals, a few at a time so that they stay in the cache.
+
+    Args:
+        x_CT: Signals [..., C, T].
+        rate_hz: Their rate in Hz.
+        config: Settings.
+        finish: (power [N, R, L], number of its first signal) -> map.
+    """
     if x_CT.shape[-1] == 0:
         raise DataError("A window without samples has no spectrogram.", "Leave it out.")
     sizes = transform_sizes(config)
+    make = _map_of_lags if sizes.frame <= _MAX_LAGS else _map_of_frames
     with torch.autocast(x_CT.device.type, enabled=False):
         signal = resample_sinc(
-            x_CT.float(), rate_hz, config.rate_hz,
+            x_CT.to(_exact_type(x_CT)), rate_hz, config.rate_hz,
             filter_width=config.filter_width, rolloff=config.rolloff,
-        )  # fmt: skip
-        flat = signal.reshape(-1, signal.shape[-1])
-        values = (sizes.num_fft + 2) * (flat.shape[-1] // sizes.hop + 1)
-        chunk = max(1, _CHUNK_VALUES // values)
-        maps = [
-            resize(power_spectrogram(part, sizes), config.num_rows, config.num_columns)
-            for part in flat.split(chunk)
-        ]
-        found = maps[0] if len(maps) == 1 else torch.cat(maps)
-    return found.view(*x_CT.shape[:-1], *found.shape[-2:])
+        ).flatten(0, -2)  # fmt: skip
+        shape = map_size(x_CT.shape[-1], rate_hz, config)
+        found = torch.empty((len(signal), *shape), dtype=torch.float32, device=x_CT.device)
+        step = max(1, _CHUNK_VALUES // (shape[0] * shape[1]))
+        for first in range(0, len(signal), step):
+            part = finish(make(signal[first : first + step], sizes, config), first)
+            found[first : first + step] = part
+    return found.view(*x_CT.shape[:-1], *shape)
+
+
+def _exact_type(x: Tensor) -> torch.dtype:
+    """float64, where the device knows it."""
+    return torch.float32 if x.device.type == "mps" else torch.float64
+
+
+def _map_of_frames(x_NT: Tensor, sizes: TransformSizes, config: Config) -> Tensor:
+    """Power of every frame, resized, [N, R, L]; for long frames."""
+    return resize(power_spectrogram(x_NT.float(), sizes), config.num_rows, config.num_columns)
+
+
+def _map_of_lags(x_NT: Tensor, sizes: TransformSizes, config: Config) -> Tensor:
+    """The same through the autocorrelation of the frames, [N, R, L]; for short frames.
+
+    The power is linear in the autocorrelation, of which a frame has only as many values as samples.
+    So the columns are resized there, and the rows within the matrix that leads to the power. In
+    float64 the cancellation in quiet rows stays far below the rounding of the usual way in float32.
+    """
+    num_frames = x_NT.shape[-1] // sizes.hop + 1
+    first, last = _mirrored(x_NT.shape[-1], sizes)
+    num_blocks = -(-num_frames // _BLOCK)
+    span = (_BLOCK - 1) * sizes.hop + sizes.frame
+    length = (num_blocks - 1) * _BLOCK * sizes.hop + span
+    padded = F.pad(x_NT[:, None], (first, last), mode="reflect").squeeze(1)
+    padded = F.pad(padded, (0, max(0, length + sizes.frame - padded.shape[1])))
+    shifted = padded.unfold(1, length, 1)[:, : sizes.frame]
+    products = (shifted * padded[:, None, :length]).transpose(0, 1).contiguous()
+    blocks = products.unfold(2, span, _BLOCK * sizes.hop)
+    weights = torch.from_numpy(_lag_weights(sizes.frame, sizes.hop)).to(x_NT)
+    lags = torch.bmm(blocks.reshape(sizes.frame, -1, span), weights)
+    lags = lags.view(sizes.frame, len(x_NT), -1)[..., :num_frames].transpose(0, 1)
+    lags = resize(lags, None, config.num_columns)
+    to_power = torch.from_numpy(_lags_to_power(sizes.num_fft, sizes.frame, config.num_rows))
+    return (to_power.to(x_NT) @ lags).float()
+
+
+@lru_cache(maxsize=32)
+def _lag_weights(frame: int, hop: int) -> np.ndarray:
+    """Weights [lags, inputs, outputs] of a block: products of the window at two places."""
+    window = _window(frame)
+    weights = np.zeros((frame, (_BLOCK - 1) * hop + frame, _BLOCK))
+    for lag in range(frame):
+        pair = window[: frame - lag] * window[lag:]
+        for output in range(_BLOCK):
+            weights[lag, output * hop : output * hop + frame - lag, output] = pair
+    return weights
+
+
+@lru_cache(maxsize=32)
+def _lags_to_power(num_fft: int, frame: int, num_rows: int | None) -> np.ndarray:
+    """Matrix [R, lags]: cosines, resized along the frequencies."""
+    angle = np.outer(np.arange(num_fft // 2 + 1), np.arange(frame)) % num_fft
+    cosines = np.cos(2.0 * np.pi / num_fft * angle) * np.where(np.arange(frame) == 0, 1.0, 2.0)
+    return resize(torch.from_numpy(cosines), num_rows, None).numpy()
+
+
+def _mirrored(num_samples: int, sizes: TransformSizes) -> tuple[int, int]:
+    """How many samples are mirrored before and behind a signal.
+
+    Raises:
+        DataError: The signal is too short for that.
+    """
+    num_frames = num_samples // sizes.hop + 1
+    first = sizes.num_fft // 2 - (sizes.num_fft - sizes.frame) // 2  # inputs before the centre
+    last = max(0, (num_frames - 1) * sizes.hop + sizes.frame - first - num_samples)
+    if max(first, last) >= num_samples:
+        raise DataError(
+            f"A window of {num_samples} samples is too short for frames of {sizes.frame}.",
+            "Use a longer window or a shorter frame.",
+        )
+    return first, last
+
+
+def _window(frame: int) -> np.ndarray:
+    """Periodic Hann window [frame]."""
+    return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(frame) / frame)
 
 
 def resample_sinc(
@@ -179,7 +294,7 @@ def resample_sinc(
     num_samples = x_CT.shape[-1]
     if num_samples == 0:
         raise DataError("A window without samples cannot be resampled.", "Leave it out.")
-    ratio = Fraction(new_rate_hz / rate_hz).limit_denominator(_MAX_DENOMINATOR)
+    ratio = _ratio(rate_hz, new_rate_hz)
     if ratio == 1:
         return x_CT
     up, down = ratio.numerator, ratio.denominator
@@ -191,6 +306,11 @@ def resample_sinc(
     frames = padded.unfold(-1, kernel.shape[0], down)[..., :num_blocks, :]
     y = frames @ torch.from_numpy(kernel).to(x_CT)
     return y.flatten(-2)[..., :num_out]
+
+
+def _ratio(rate_hz: float, new_rate_hz: float) -> Fraction:
+    """The change of the rate as a fraction."""
+    return Fraction(new_rate_hz / rate_hz).limit_denominator(_MAX_DENOMINATOR)
 
 
 @lru_cache(maxsize=64)
@@ -222,13 +342,7 @@ def power_spectrogram(x_CT: Tensor, sizes: TransformSizes) -> Tensor:
     """
     num_samples = x_CT.shape[-1]
     num_frames = num_samples // sizes.hop + 1
-    first = sizes.num_fft // 2 - (sizes.num_fft - sizes.frame) // 2  # inputs before the centre
-    last = max(0, (num_frames - 1) * sizes.hop + sizes.frame - first - num_samples)
-    if max(first, last) >= num_samples:
-        raise DataError(
-            f"A window of {num_samples} samples is too short for frames of {sizes.frame}.",
-            "Use a longer window or a shorter frame.",
-        )
+    first, last = _mirrored(num_samples, sizes)
     flat = x_CT.reshape(-1, 1, num_samples)
     padded = F.pad(flat, (first, last), mode="reflect").squeeze(1)
     frames = padded.unfold(-1, sizes.frame, sizes.hop)[:, :num_frames].transpose(-1, -2)
@@ -243,9 +357,8 @@ def power_spectrogram(x_CT: Tensor, sizes: TransformSizes) -> Tensor:
 def _fourier_basis(num_fft: int, frame: int) -> np.ndarray:
     """Windowed cosines and sines [2 * bins, frame], float64."""
     time = np.arange(frame)
-    window = 0.5 - 0.5 * np.cos(2.0 * np.pi * time / frame)
     angle = 2.0 * np.pi / num_fft * (np.outer(np.arange(num_fft // 2 + 1), time) % num_fft)
-    return np.concatenate([np.cos(angle), np.sin(angle)]) * window
+    return np.concatenate([np.cos(angle), np.sin(angle)]) * _window(frame)
 
 
 def resize(power_FN: Tensor, num_rows: int | None, num_columns: int | None) -> Tensor:
@@ -284,7 +397,7 @@ def band_masks(
 
 def to_decibels(power: Tensor, floor_power: float = 1e-10) -> Tensor:
     """Return 10 log10 of the power, at least that of `floor_power`."""
-    return power.clamp(min=floor_power).log10_().mul_(10.0)
+    return power.clamp(min=floor_power).log_().mul_(10.0 / math.log(10.0))
 
 
 def normalise(decibels_CRL: Tensor, config: Config) -> Tensor:

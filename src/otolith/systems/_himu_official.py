@@ -152,7 +152,7 @@ def encoder_settings(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -
         raise CheckpointError(
             f"pos_embed has {table.shape[1] - 1} places, a map of {rows} x {columns} has "
             f"{grid[0] * grid[1]} patches of {side}.",
-            f"Say the size of the map with --setting img_size=[rows, columns].",
+            "Say the size of the map with --setting img_size=[rows, columns].",
         )
     trained = not table.is_meta and not torch.allclose(
         table[0].float(), sine_positions(grid, width), atol=1e-4

@@ -173,7 +173,7 @@ class System(BaseSystem):
         visible = self.encoder.encode(patches, masking)
         predicted = self.decoder(visible, masking, read_context(batch, self.config.context))
         mean, deviation = self.objective.levels(patches, self._real_values(batch))
-        hidden = masking.hidden_BN[..., None]
+        hidden = masking.hidden[..., None]
         filled = torch.where(hidden, predicted.float() * deviation + mean, patches)
         side = self.encoder.config.patch_px
         return Reconstruction(

@@ -31,8 +31,8 @@ def run_variant(case, variant):
     got = {
         f"{name}.loss": loss,
         f"{name}.pred": predicted,
-        f"{name}.mask": masking.hidden_BN.float(),
-        f"{name}.ids_restore": masking.restore_BN,
+        f"{name}.mask": masking.hidden.float(),
+        f"{name}.ids_restore": masking.restore,
     }
     if variant["intermediate"]:
         got |= {f"{name}.latent": latent, f"{name}.decoder_embed": layers[0]}

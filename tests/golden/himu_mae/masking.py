@@ -11,10 +11,10 @@ def run(case):
         order = "noise" if variant["function"].startswith("vit") else "raster"
         masking = masking_of(case, name, settings, order=order)
         rows, columns = variant["grid"]
-        assert masking.order_BN.shape == (variant["batch"], rows * columns)
+        assert masking.order.shape == (variant["batch"], rows * columns)
         got |= {
             f"{name}.kept": masking.keep_BK,
-            f"{name}.mask": masking.hidden_BN.float(),
-            f"{name}.ids_restore": masking.restore_BN,
+            f"{name}.mask": masking.hidden.float(),
+            f"{name}.ids_restore": masking.restore,
         }
     return got

@@ -33,7 +33,7 @@ def run(case):
         **official,
         "loss": target.compare(patches, masking, io["video"]).total,
         "pred": target.decoder(visible, masking, io["video"]),
-        "mask": masking.hidden_BN.float(),
+        "mask": masking.hidden.float(),
         "copied_unchanged": unchanged(case.weights, official),
         "trainable_without_freeze": trainable(target),
         "trainable_with_freeze_decoder": trainable(frozen),

@@ -119,6 +119,14 @@ class SpectrogramProcessor(nn.Module):
             return maps
         return torch.where(stream.channel_mask_BC[:, :, None, None], maps, 0.0)
 
+    def signals(self, batch: Batch) -> Tensor:
+        """Return the windows of a batch at the rate of the spectrogram, [B, C, T], float32."""
+        settings = self.config.spectrogram
+        return resample_sinc(
+            self._windows(self._stream(batch)), self.config.rate_hz, settings.rate_hz,
+            filter_width=settings.filter_width, rolloff=settings.rolloff,
+        )  # fmt: skip
+
     def images(self, signals_BCT: Tensor, rate_hz: float) -> Tensor:
         """Return maps [B, C, H, W] of windows [B, C, T] of one rate."""
         fitted = self._window(signals_BCT.float(), rate_hz)

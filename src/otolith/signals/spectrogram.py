@@ -428,3 +428,13 @@ def statistics(map_CRL: Tensor, config: Config) -> tuple[Tensor | None, Tensor |
         )
     mean, std = (map_CRL.new_tensor(v)[:, None, None] for v in (config.mean_db, config.std_db))
     return mean, std
+
+
+def measure_decibels(decibels_NCRL: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation per channel over all maps and cells, for `mean_db` and `std_db`.
+
+    Args:
+        decibels_NCRL: Maps of settings without statistics; from people who are not tested.
+    """
+    std, mean = torch.std_mean(decibels_NCRL.double(), dim=(0, 2, 3), correction=0)
+    return tuple(mean.tolist()), tuple(std.tolist())

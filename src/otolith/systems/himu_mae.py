@@ -20,7 +20,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from otolith.core.config import config
+from otolith.core.config import config, parse
 from otolith.encoders import _mae_decoder, _mae_masks, imu_spectrogram_mae
 from otolith.encoders._mae import select_tokens, unpatchify
 from otolith.encoders._mae_masks import Masking, draw_masking
@@ -70,11 +70,13 @@ class Reconstruction:
     """What a masked autoencoder sees and makes of it.
 
     Args:
+        signal_BCT: Signals at the rate of the spectrogram.
         image_BCHW: Maps, normalised as the encoder sees them.
         predicted_BCHW: The same with the hidden patches as predicted.
         hidden_BHW: bool, True = pixel of a hidden patch.
     """
 
+    signal_BCT: Tensor
     image_BCHW: Tensor
     predicted_BCHW: Tensor
     hidden_BHW: Tensor
@@ -93,12 +95,13 @@ class System(BaseSystem):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        trains = {"has_trainable_positions": True} if config.trains_positions else {}
-        encoder = dataclasses.replace(config.encoder, preset="", **trains)
+        encoder, decoder = config.encoder, config.decoder
+        if config.trains_positions:
+            encoder = dataclasses.replace(encoder, preset="", has_trainable_positions=True)
+            decoder = dataclasses.replace(decoder, has_trainable_positions=True)
         self.encoder = imu_spectrogram_mae.Encoder(encoder)
         self.decoder = _mae_decoder.Decoder(
-            dataclasses.replace(config.decoder, **trains),
-            encoder.width, encoder.grid, encoder.num_values,
+            decoder, encoder.width, encoder.grid, encoder.num_values,
             config.context.width if config.context else 0,
         )  # fmt: skip
         self.objective = masked_pixels.Objective(
@@ -177,6 +180,7 @@ class System(BaseSystem):
         filled = torch.where(hidden, predicted.float() * deviation + mean, patches)
         side = self.encoder.config.patch_px
         return Reconstruction(
+            signal_BCT=self.encoder.processor.signals(batch),
             image_BCHW=image,
             predicted_BCHW=unpatchify(filled, grid, side),
             hidden_BHW=unpatchify(hidden.expand(-1, -1, side * side), grid, side).squeeze(1),
@@ -213,7 +217,7 @@ class System(BaseSystem):
         Raises:
             CheckpointError: Weights are missing, superfluous, or do not fit the settings.
         """
-        system = cls(Config(**_himu_official.pretrain_settings(state, settings)))
+        system = cls(parse(Config, _himu_official.pretrain_settings(state, settings)))
         return system, _himu_official.load(system, state, _himu_official.pretrain_names, "himu_mae")
 
     def to_official(self) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from otolith.core import randomness
-from otolith.core.config import config
+from otolith.core.config import config, parse
 from otolith.core.errors import ConfigError
 from otolith.encoders import _mae_masks, imu_spectrogram_mae
 from otolith.encoders._mae_masks import Masking, draw_masking
@@ -246,13 +246,14 @@ class System(BaseSystem):
             )
         if head["kind"] == "projector" and settings.get("dropout") is not None:
             head["dropout"] = float(settings["dropout"])
-        system = cls(
-            Config(
-                encoder=encoder, head=head, labels=labels,
-                context=_himu_official.context_settings(video),
-                pooling="mean" if "fc_norm.weight" in state else "cls",
-            )
-        )  # fmt: skip
+        plain = {
+            "encoder": encoder,
+            "head": head,
+            "labels": labels,
+            "context": _himu_official.context_settings(video),
+            "pooling": "mean" if "fc_norm.weight" in state else "cls",
+        }
+        system = cls(parse(Config, plain))
         names = system.official_names()
         return system, _himu_official.load(system, state, names, "himu_mae_classifier")
 

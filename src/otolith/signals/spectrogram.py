@@ -29,9 +29,10 @@ from otolith.core.errors import DataError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _MAX_DENOMINATOR = 10_000
+_DB_PER_NEPER = 10.0 / math.log(10.0)
 _MAX_LAGS = 64  # longest frame, in samples, for which the way through lags is the faster one
 _BLOCK = 16  # frames whose lags are computed by one matrix product
-_CHUNK_VALUES = 1 << 19  # spectrum values held at a time, so that they stay in the cache
+_CHUNK_VALUES = 1 << 17  # spectrum values held at a time, so that they stay in the cache
 
 
 @config
@@ -130,15 +131,16 @@ def spectrogram(
     num_channels = x_CT.shape[-2]
 
     def finish(power_NRL: Tensor, first: int) -> Tensor:
+        """Overwrite the power with what it becomes."""
         part = slice(first, first + len(power_NRL))
         if hidden is not None:
-            power_NRL = power_NRL.masked_fill(hidden[part], 0.0)
-        found = to_decibels(power_NRL, config.floor_power)
+            power_NRL = power_NRL.masked_fill_(hidden[part], 0.0)
+        found = power_NRL.clamp_(min=config.floor_power).log_()
         if mean is None or std is None:
-            return found
+            return found.mul_(_DB_PER_NEPER)
         channel = torch.arange(part.start, part.stop, device=found.device) % num_channels
         which = channel if len(mean) > 1 else torch.zeros_like(channel)
-        return found.sub_(mean[which]).div_(std[which])
+        return found.mul_((_DB_PER_NEPER / std)[which]).sub_((mean / std)[which])
 
     return _maps(x_CT, rate_hz, config, finish)
 
@@ -177,11 +179,19 @@ def _maps(
             filter_width=config.filter_width, rolloff=config.rolloff,
         ).flatten(0, -2)  # fmt: skip
         shape = map_size(x_CT.shape[-1], rate_hz, config)
-        found = torch.empty((len(signal), *shape), dtype=torch.float32, device=x_CT.device)
         step = max(1, _CHUNK_VALUES // (shape[0] * shape[1]))
-        for first in range(0, len(signal), step):
-            part = finish(make(signal[first : first + step], sizes, config), first)
-            found[first : first + step] = part
+        if torch.is_grad_enabled() and x_CT.requires_grad:
+            pieces = signal.split(step)
+            parts = [finish(make(p, sizes, config).float(), i * step) for i, p in enumerate(pieces)]
+            return torch.cat(parts).view(*x_CT.shape[:-1], *shape)
+        # One buffer for all pieces, since fresh memory costs more than the arithmetic.
+        found = torch.empty((len(signal), *shape), dtype=torch.float32, device=x_CT.device)
+        buffer = signal.new_empty((min(step, len(signal)), *shape))
+        with torch.no_grad():
+            for first in range(0, len(signal), step):
+                target = found[first : first + step]
+                target.copy_(make(signal[first : first + step], sizes, config, buffer))
+                finish(target, first)
     return found.view(*x_CT.shape[:-1], *shape)
 
 
@@ -190,12 +200,17 @@ def _exact_type(x: Tensor) -> torch.dtype:
     return torch.float32 if x.device.type == "mps" else torch.float64
 
 
-def _map_of_frames(x_NT: Tensor, sizes: TransformSizes, config: Config) -> Tensor:
-    """Power of every frame, resized, [N, R, L]; for long frames."""
+def _map_of_frames(
+    x_NT: Tensor, sizes: TransformSizes, config: Config, buffer: Tensor | None = None
+) -> Tensor:
+    """Power of every frame, resized, [N, R, L]; for long frames, without using the buffer."""
+    del buffer
     return resize(power_spectrogram(x_NT.float(), sizes), config.num_rows, config.num_columns)
 
 
-def _map_of_lags(x_NT: Tensor, sizes: TransformSizes, config: Config) -> Tensor:
+def _map_of_lags(
+    x_NT: Tensor, sizes: TransformSizes, config: Config, buffer: Tensor | None = None
+) -> Tensor:
     """The same through the autocorrelation of the frames, [N, R, L]; for short frames.
 
     The power is linear in the autocorrelation, of which a frame has only as many values as samples.
@@ -217,7 +232,8 @@ def _map_of_lags(x_NT: Tensor, sizes: TransformSizes, config: Config) -> Tensor:
     lags = lags.view(sizes.frame, len(x_NT), -1)[..., :num_frames].transpose(0, 1)
     lags = resize(lags, None, config.num_columns)
     to_power = torch.from_numpy(_lags_to_power(sizes.num_fft, sizes.frame, config.num_rows))
-    return (to_power.to(x_NT) @ lags).float()
+    out = None if buffer is None else buffer[: len(x_NT)]
+    return torch.matmul(to_power.to(x_NT), lags, out=out)
 
 
 @lru_cache(maxsize=32)
@@ -258,7 +274,9 @@ def _mirrored(num_samples: int, sizes: TransformSizes) -> tuple[int, int]:
 
 
 def _window(frame: int) -> np.ndarray:
-    """Periodic Hann window [frame]."""
+    """Periodic Hann window [frame]; a single sample is kept as it is."""
+    if frame == 1:
+        return np.ones(1)
     return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(frame) / frame)
 
 
@@ -397,7 +415,7 @@ def band_masks(
 
 def to_decibels(power: Tensor, floor_power: float = 1e-10) -> Tensor:
     """Return 10 log10 of the power, at least that of `floor_power`."""
-    return power.clamp(min=floor_power).log_().mul_(10.0 / math.log(10.0))
+    return power.clamp(min=floor_power).log_().mul_(_DB_PER_NEPER)
 
 
 def normalise(decibels_CRL: Tensor, config: Config) -> Tensor:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from otolith.encoders._mae import Attention, Block
 from otolith.systems.himu_mae import System
 
 
@@ -29,7 +32,7 @@ def plain_loss(system: System, image_BCHW: Tensor, noise_BN: Tensor, share: floa
     kept = int(count * (1 - share))
     x = x.gather(1, order[:, :kept, None].expand(-1, -1, width))
     x = torch.cat([(encoder.cls_token + encoder.positions_1ND[:, :1]).expand(batch, -1, -1), x], 1)
-    for block in encoder.blocks:
+    for block in cast("list[Block]", list(encoder.blocks)):
         x = x + _attend(block.attention, block.attention_norm(x))
         x = x + block.feedforward(block.feedforward_norm(x))
     x = decoder.embedding(encoder.norm(x) if encoder.norm is not None else x)
@@ -48,7 +51,7 @@ def plain_loss(system: System, image_BCHW: Tensor, noise_BN: Tensor, share: floa
     return (error * mask).sum() / mask.sum()
 
 
-def _attend(attention: nn.Module, x: Tensor) -> Tensor:
+def _attend(attention: Attention, x: Tensor) -> Tensor:
     """Attention with its scores written out."""
     batch, length, width = x.shape
     heads = attention.num_heads

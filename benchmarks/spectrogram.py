@@ -1,6 +1,4 @@
-"""Spectrograms of windows of 2 s at 50 Hz: a batch at once, against one window at a time through a
-fast Fourier transform of padded frames.
-"""
+"""Spectrograms of 2 s at 50 Hz: a batch at once, against window by window with a fast Fourier transform."""
 
 from __future__ import annotations
 

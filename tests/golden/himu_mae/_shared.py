@@ -5,8 +5,6 @@ import torch
 from otolith.encoders._mae_masks import grid_masking, random_masking
 from otolith.signals import spectrogram
 
-QUIET = {"num_batches_tracked"}
-
 
 def masking_of(case, name, variant, *, order="raster"):
     """The masks of a variant, from the noise that is stored under its name."""

@@ -3,9 +3,10 @@
 import torch
 
 from otolith.core.config import parse, to_plain
+from otolith.encoders._mae_masks import random_masking
 from otolith.systems import _himu_official
 from otolith.systems.himu_mae import Config, System
-from tests.golden.himu_mae._shared import masking_of, official_groups
+from tests.golden.himu_mae._shared import official_groups
 
 QUIRKS = (
     "prediction_rows_tiled_against_pixel_layout",
@@ -23,7 +24,7 @@ def run(case):
     target.load_state_dict(weights)
     target.eval()
     official = target.to_official()
-    masking = masking_of(case, "", {"mask_ratio": s["mask_ratio"]}) or masking_plain(case)
+    masking = random_masking(io["noise"].double(), s["mask_ratio"])
     patches = target.encoder.patches(io["imgs"])
     visible = target.encoder.encode(patches, masking)
     frozen = build(source, s, freeze="decoder")
@@ -41,12 +42,6 @@ def run(case):
             {"weight_decay": decay[g["name"]], "params": g["params"]} for g in groups
         ],
     }
-
-
-def masking_plain(case):
-    from otolith.encoders._mae_masks import random_masking
-
-    return random_masking(case.io["noise"].double(), case.settings["mask_ratio"])
 
 
 def build(source, s, *, freeze):

@@ -27,11 +27,8 @@ def run_variant(case, variant):
     s, io, name = case.settings, case.io, variant["name"]
     system = build(case, is_training=variant["train_mode"])
     assert system.config.pooling == ("mean" if s["constructor"]["global_pool"] else "cls")
-    settings = dict(variant)
-    if not variant["mask_2d"] and variant["mask_t_prob"] == 0.0:
-        # Without the two-dimensional masks the authors ignore the share of the columns.
-        settings["mask_t_prob"] = 0.0
-    feature = system.feature(io["imgs"], masking_of(case, name, settings, order="noise"))
+    # Without two-dimensional masks the authors ignore the share of the columns, and so does `share`.
+    feature = system.feature(io["imgs"], masking_of(case, name, variant, order="noise"))
     logits = system.head(feature, io.get("video"))
     loss = F.cross_entropy(logits, io["targets"])
     got = {f"{name}.features": feature, f"{name}.logits": logits, f"{name}.loss": loss}

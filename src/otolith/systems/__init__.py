@@ -104,6 +104,20 @@ class System(nn.Module, ABC):
     def skip_step(self) -> None:
         """Forget what `loss` noted for `after_step`, because the step changes no weights."""
 
+    def adapt_weights(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Bring weights of a related model into this one's shapes before a run starts from them.
+
+        Args:
+            weights: Weights of the model to start from, by our keys.
+
+        Returns:
+            The weights to load; keys and shapes that still do not fit are refused as usual.
+
+        Raises:
+            CheckpointError: They cannot be brought into these shapes.
+        """
+        return weights
+
     @classmethod
     def from_official(
         cls, state: Mapping[str, Tensor], settings: Mapping[str, Any]

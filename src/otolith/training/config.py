@@ -46,7 +46,7 @@ class ScheduleConfig:
         floor: Factor at the end of the run.
     """
 
-    name: Literal["constant", "linear", "cosine"] = "cosine"
+    name: Literal["constant", "linear", "cosine", "half_cosine"] = "cosine"
     per: Literal["step", "epoch"] = "step"
     warmup_epochs: Annotated[float, Field(ge=0.0)] | None = None
     warmup_steps: Annotated[int, Field(ge=0)] | None = None

@@ -52,9 +52,7 @@ class Attention(nn.Module):
         batch, num, width = x_BND.shape
         bias = self.qkv.bias
         if self.query_bias is not None and self.value_bias is not None:
-            bias = torch.cat(
-                [self.query_bias, torch.zeros_like(self.query_bias), self.value_bias]
-            )
+            bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
         qkv = F.linear(x_BND, self.qkv.weight, bias)
         query, key, value = qkv.view(batch, num, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(query, key, value)

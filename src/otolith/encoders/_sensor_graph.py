@@ -196,17 +196,18 @@ class SensorGraph(nn.Module):
         last = len(widths) - 2
 
         def layer(i: int) -> GraphLayer:
-            sizes, is_last = widths[i : i + 2], ends_plain and i == last
+            before, behind, is_last = widths[i], widths[i + 1], ends_plain and i == last
             if net == "gin":
                 return GinLayer(
-                    *sizes, hidden, dropout, is_last=is_last, self_weight=self_weight
+                    before, behind, hidden, dropout, is_last=is_last, self_weight=self_weight
                 )
             if net == "gcn":
-                return GcnLayer(*sizes, dropout, is_last=is_last)
+                return GcnLayer(before, behind, dropout, is_last=is_last)
             heads = num_last_heads if i == last else num_heads
             return GatLayer(
-                *sizes, heads, dropout, attention_dropout, is_last=is_last, is_dot=net == "dotgat"
-            )
+                before, behind, heads, dropout, attention_dropout, is_last=is_last,
+                is_dot=net == "dotgat",
+            )  # fmt: skip
 
         self.layers = nn.ModuleList(layer(i) for i in range(last + 1))
 
@@ -224,7 +225,9 @@ class SensorGraph(nn.Module):
             mask_BS: bool, True = the sensor is there; None = all are.
             watch: Is given the output of every layer.
         """
-        present_BS = x_BSD.new_ones(x_BSD.shape[:2], dtype=torch.bool) if mask_BS is None else mask_BS
+        present_BS = (
+            x_BSD.new_ones(x_BSD.shape[:2], dtype=torch.bool) if mask_BS is None else mask_BS
+        )
         edges_BSS = adjacency(present_BS)
         for layer in self.layers:
             x_BSD = layer(x_BSD, edges_BSS, mask_BS)

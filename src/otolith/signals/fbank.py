@@ -86,7 +86,9 @@ class Config:
         if self.window_length > self.fft_size:
             raise ValueError("the window must not be longer than fft_size")
         if self.num_bins > self.fft_size // 2 + 1:
-            raise ValueError(f"fft_size gives {self.fft_size // 2 + 1} bins, num_bins asks for more")
+            raise ValueError(
+                f"fft_size gives {self.fft_size // 2 + 1} bins, num_bins asks for more"
+            )
         return self
 
     @property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otolith.cli import _import
+from otolith.cli import _import, _revalexo
 from otolith.cli._findings import say_findings, say_total
 from otolith.cli._show import errors, facts, results, say, table
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Recordings and data sets.")
 app.command("import")(_import.run)
+app.command("revalexo-pairs")(_revalexo.run)
 _MAX_PROBLEMS = 20
 
 

@@ -87,3 +87,16 @@ def sample_at(times_s: np.ndarray, values_TC: np.ndarray, instants_s: np.ndarray
     """Interpolate linearly at the given instants; beyond the ends the end values hold."""
     columns = [np.interp(instants_s, times_s, column) for column in values_TC.T]
     return np.stack(columns, axis=1)
+
+
+def nearest(times_s: np.ndarray, values_T: np.ndarray, instants_s: np.ndarray) -> np.ndarray:
+    """Return the value of the sample nearest to each instant, for what cannot be interpolated.
+
+    Args:
+        times_s: Increasing time stamps [T] in s, at least two.
+        values_T: Values, such as codes [T].
+        instants_s: Where to look, in s.
+    """
+    right = np.clip(np.searchsorted(times_s, instants_s), 1, len(times_s) - 1)
+    is_left = instants_s - times_s[right - 1] <= times_s[right] - instants_s
+    return values_T[right - is_left]

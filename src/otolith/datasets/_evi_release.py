@@ -19,16 +19,9 @@ from otolith.core.errors import FileFormatError
 from otolith.core.files import read_json
 from otolith.datasets import Source, Split
 from otolith.datasets._files import need
-from otolith.recordings.recording import (
-    Annotation,
-    Channel,
-    Finding,
-    Gravity,
-    ImuStream,
-    Recording,
-)
+from otolith.datasets._streams import motion_stream
+from otolith.recordings.recording import Annotation, Finding, Gravity, Recording, Stream
 from otolith.recordings.video import open_video
-from otolith.signals.units import STANDARD_GRAVITY_M_S2
 
 Task = Literal["pretrain", "finetune"]
 PARTS = ("train", "test")
@@ -45,7 +38,7 @@ class Layout:
         source: Where it comes from.
         columns: The 12 columns of acceleration in the order left arm, right arm, left leg, right
             leg, each x, y, z.
-        placements: Where the four sensors are worn, in words.
+        streams: Names of the streams of the four sensors, which say where they are worn.
         rate_hz: Rows per second.
         unit: Unit of the files.
         gravity: Whether acceleration contains gravity.
@@ -57,7 +50,7 @@ class Layout:
     dataset: str
     source: Source
     columns: tuple[int, ...]
-    placements: tuple[str, str, str, str]
+    streams: tuple[str, str, str, str]
     rate_hz: float
     unit: Literal["g", "m/s^2"]
     gravity: Gravity
@@ -153,15 +146,6 @@ def read_recordings(
         yield _recording(pair, layout, tuple(classes[name] for name in pair.labels))
 
 
-def slot_channels(placements: Sequence[str]) -> tuple[Channel, ...]:
-    """Return the twelve channels `<slot>_acc_<axis>` of sensors at the given placements."""
-    return tuple(
-        Channel.from_name(f"{slot}_acc_{axis}", placement=where)
-        for slot, where in zip(SLOTS, placements, strict=True)
-        for axis in "xyz"
-    )
-
-
 def read_columns(
     path: Path, columns: Sequence[int], *, first_row_is_header: bool = False
 ) -> tuple[np.ndarray, bool]:
@@ -213,23 +197,23 @@ def _recording(pair: Pair, layout: Layout, labels: tuple[str, ...]) -> Recording
         need(pair.imu, layout.dataset, layout.source), layout.columns,
         first_row_is_header=layout.first_row_is_header,
     )  # fmt: skip
-    factor = STANDARD_GRAVITY_M_S2 if layout.unit == "g" else 1.0
-    stream = ImuStream(
-        name="imu",
-        samples_TC=(samples * factor).astype(np.float32),
-        rate_hz=layout.rate_hz,
-        channels=slot_channels(layout.placements),
-        gravity=layout.gravity,
-    )
+    streams: dict[str, Stream] = {
+        name: motion_stream(
+            name, {"acc": samples[:, 3 * i : 3 * i + 3]}, {"acc": layout.unit},
+            rate_hz=layout.rate_hz, gravity=layout.gravity, placement=name.replace("_", " "),
+        )
+        for i, name in enumerate(layout.streams)
+    }  # fmt: skip
+    motion_s = len(samples) / layout.rate_hz
     camera = open_video(need(pair.video, layout.dataset, layout.source))
     text = ", ".join(pair.labels)
-    end_s = max(stream.duration_s, camera.duration_s)
+    end_s = max(motion_s, camera.duration_s)
     whole = Annotation(start_s=0.0, end_s=end_s, labels=labels, text=text)
     return Recording(
         id=pair.id,
         subject=pair.subject,
         dataset=layout.dataset,
-        streams={"imu": stream, "camera": camera},
+        streams=streams | {"camera": camera},
         annotations=(whole,) if labels else (),
         attributes={"part": pair.part},
         findings=_findings(layout, pair, has_header=has_header),

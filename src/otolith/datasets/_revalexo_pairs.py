@@ -32,7 +32,7 @@ from otolith.datasets._revalexo_files import Clip, read_clips, read_motion
 
 Quirk = Literal["split_by_clip", "no_header_row", "raw_statistics", "dummy_labels"]
 SENSORS_OF_SLOTS = ("Left_Foot", "Right_Foot", "Left_Upper_Leg", "Right_Upper_Leg")
-PLACEMENTS = ("left foot", "right foot", "left upper leg", "right upper leg")
+STREAMS = ("left_foot", "right_foot", "left_upper_leg", "right_upper_leg")
 STATISTICS = "imu_statistics.json"
 TEST_SHARE = 0.2
 SEED = 42

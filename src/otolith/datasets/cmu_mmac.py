@@ -18,7 +18,7 @@ from otolith.recordings.recording import Gravity, Recording
 NUM_CLASSES = 32
 LABELS = tuple(f"class {number:02d}" for number in range(NUM_CLASSES))
 COLUMNS = (1, 8, 15, 5, 12, 19, 3, 10, 17, 4, 11, 18)
-PLACEMENTS = ("left arm", "right arm", "left leg", "right leg")
+STREAMS = ("left_arm", "right_arm", "left_leg", "right_leg")
 _SUBJECT = re.compile(r"(?:^|[^A-Za-z])(S\d{2,3})(?:[^0-9]|$)")
 
 SOURCE = Source(
@@ -39,7 +39,7 @@ CARD = Card(
         "both arms and both legs and a camera on the head."
     ),
     rate_hz=(30.0,),
-    placements=PLACEMENTS,
+    placements=tuple(name.replace("_", " ") for name in STREAMS),
     gravity=Gravity.UNKNOWN,
     num_subjects=43,
     labels=LABELS,
@@ -86,7 +86,7 @@ def recordings(config: Config) -> Iterator[Recording]:
             f"{config.root} has {len(names)} classes instead of {NUM_CLASSES}.", "Fetch it again."
         )
     layout = _evi_release.Layout(
-        dataset="cmu_mmac", source=SOURCE, columns=COLUMNS, placements=PLACEMENTS,
+        dataset="cmu_mmac", source=SOURCE, columns=COLUMNS, streams=STREAMS,
         rate_hz=config.rate_hz, unit=config.unit, gravity=Gravity.UNKNOWN,
     )  # fmt: skip
     classes = dict(zip(names, LABELS, strict=False))

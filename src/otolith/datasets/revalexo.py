@@ -10,20 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from otolith.core.config import config
 from otolith.datasets import Card, Source, Split, _evi_release
 from otolith.datasets._files import find_root, need
 from otolith.datasets._labels import groups_of
 from otolith.datasets._revalexo_files import SENSORS, Clip, read_clips, read_motion
-from otolith.datasets._revalexo_pairs import PLACEMENTS as PAIR_PLACEMENTS
+from otolith.datasets._revalexo_pairs import STREAMS as PAIR_STREAMS
+from otolith.datasets._streams import motion_stream
 from otolith.recordings.recording import (
     Annotation,
-    Channel,
     Finding,
     Gravity,
-    ImuStream,
     Recording,
     Stream,
 )
@@ -126,7 +123,7 @@ def release_splits(config: Config) -> dict[str, Split]:
 
 def _from_pairs(root: Path, config: Config) -> Iterator[Recording]:
     layout = _evi_release.Layout(
-        dataset="revalexo", source=SOURCE, columns=tuple(range(12)), placements=PAIR_PLACEMENTS,
+        dataset="revalexo", source=SOURCE, columns=tuple(range(12)), streams=PAIR_STREAMS,
         rate_hz=RATE_HZ, unit="m/s^2", gravity=Gravity.INCLUDED,
         first_row_is_header="first_row_is_header" in config.upstream_quirks,
     )  # fmt: skip
@@ -139,14 +136,18 @@ def _recording(clip: Clip) -> Recording:
     samples, columns = read_motion(
         need(clip.imu, "revalexo", SOURCE), SENSORS, kinds=("acc", "gyro")
     )
-    stream = ImuStream(
-        name="imu",
-        samples_TC=np.ascontiguousarray(samples, np.float32),
-        rate_hz=RATE_HZ,
-        channels=tuple(_channel(name) for name in columns),
-        gravity=Gravity.INCLUDED,
-    )
-    streams: dict[str, Stream] = {"imu": stream}
+    position = {name: i for i, name in enumerate(columns)}
+    streams: dict[str, Stream] = {}
+    for sensor in SENSORS:
+        found = {
+            kind: samples[:, position[f"{kind}_{sensor}_X"] :][:, :3]
+            for kind in ("acc", "gyro")
+            if f"{kind}_{sensor}_X" in position
+        }
+        streams[sensor.lower()] = motion_stream(
+            sensor.lower(), found, {"acc": "m/s^2", "gyro": "rad/s"}, rate_hz=RATE_HZ,
+            gravity=Gravity.INCLUDED, placement=sensor.lower().replace("_", " "),
+        )  # fmt: skip
     if clip.video is not None:
         streams["camera"] = open_video(need(clip.video, "revalexo", SOURCE))
     length_s = max(s.duration_s for s in streams.values())
@@ -159,16 +160,6 @@ def _recording(clip: Clip) -> Recording:
         streams=streams,
         annotations=annotations,
         findings=_findings(clip, length_s),
-    )
-
-
-def _channel(column: str) -> Channel:
-    """Channel of a column `acc_Right_Upper_Leg_X`."""
-    kind, _, rest = column.partition("_")
-    sensor, _, axis = rest.rpartition("_")
-    placement = sensor.lower()
-    return Channel.from_name(
-        f"{placement}_{kind}_{axis.lower()}", placement=placement.replace("_", " ")
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pydantic
@@ -60,6 +60,9 @@ class Config:
         streams: Motion streams whose channels are joined, in this order.
         channels_per_sensor: Neighbouring channels that make one sensor.
         signals: The filter bank.
+        statistics: `measured`: maps are normalised by mean and standard deviation of the maps of
+            the first training batches, which are part of the weights; `fixed`: only by
+            `signals.mean_db` and `signals.std_db`.
         patch: Bins and frames of a patch.
         width: Token width D.
         depth: Blocks.
@@ -73,6 +76,7 @@ class Config:
     streams: Annotated[tuple[str, ...], Field(min_length=1)] = ("imu",)
     channels_per_sensor: Count = 3
     signals: fbank.Config = field(default_factory=fbank.Config)
+    statistics: Literal["measured", "fixed"] = "measured"
     patch: tuple[Count, Count] = (16, 16)
     width: Count = 768
     depth: Count = 11
@@ -137,6 +141,8 @@ class Encoder(nn.Module):
         config: See `Config`.
     """
 
+    statistics_3: Tensor | None
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
@@ -152,6 +158,11 @@ class Encoder(nn.Module):
         )  # fmt: skip
         positions = sinusoid_table(self.num_tokens, config.width)
         self.register_buffer("position_ND", positions, persistent=False)
+        # number of values, mean, standard deviation; 0 values = not measured yet
+        unmeasured = torch.tensor([0.0, 0.0, 1.0])
+        self.register_buffer(
+            "statistics_3", unmeasured if config.statistics == "measured" else None
+        )
         xavier(self.blocks)
 
     def forward(self, batch: Batch) -> Tokens:
@@ -175,6 +186,8 @@ class Encoder(nn.Module):
         with torch.autocast(batch.ids.device.type, enabled=False):
             pieces = [self._stream_maps(batch, name) for name in self.config.streams]
         values = torch.cat([maps for maps, _ in pieces], 1)
+        if self.statistics_3 is not None:
+            values = (values - self.statistics_3[1]) / self.statistics_3[2]
         present_BC = torch.cat([mask for _, mask in pieces], 1)
         per_sensor = self.config.channels_per_sensor
         sensor_mask_BS = present_BC.unflatten(1, (-1, per_sensor)).all(2)
@@ -194,6 +207,18 @@ class Encoder(nn.Module):
             sensor_mask_BS=sensor_mask_BS,
             duration_s_B=first.mask_BT.sum(1) / first.rate_hz_B,
         )
+
+    def moments(self, batch: Batch) -> Tensor:
+        """Return number, sum and sum of squares of the values of a batch's maps, float64 [3].
+
+        The maps are those before `statistics_3` and without noise; missing sensors do not count.
+        """
+        pieces = [self._stream_maps(batch, name) for name in self.config.streams]
+        values = torch.cat([maps for maps, _ in pieces], 1)
+        present_BC = torch.cat([mask for _, mask in pieces], 1)
+        real = values[present_BC].double()
+        count = torch.tensor(float(real.numel()), dtype=torch.float64, device=real.device)
+        return torch.stack([count, real.sum(), real.square().sum()])
 
     def patches(self, maps: ImuMaps) -> Tensor:
         """Return the values of patches [B, N, V], frequency first; channels of all sensors last."""

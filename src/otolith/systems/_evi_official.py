@@ -123,7 +123,7 @@ def official_names(net: Net | None) -> Names:
         for own, (official, inner) in graph.items():
             if key.startswith(own):
                 return tuple(official + part for part in inner(key.removeprefix(own)))
-        if key.startswith("class_weights"):
+        if key.endswith("statistics_3"):
             return ()
         is_block = re.search(r"(blocks|unified)\.\d+\.", key) is not None
         return (_renamed(_renamed(key, _PARTS), _BLOCK if is_block else ()),)

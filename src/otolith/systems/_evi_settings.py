@@ -51,10 +51,14 @@ def encoder_settings(
         "upstream_quirks": () if modalities == "both" else ("skip_unified_block",),
         "imu": {
             "channels_per_sensor": int(imu_kernel[1]),
+            "statistics": "fixed",
             "signals": {
                 "num_frames": int(imu.get("target_length", 320)),
                 "num_bins": int(imu.get("plot_height", 128)),
                 "padding_db": 0.0,
+                "unit_m_s2": float(settings.get("unit_m_s2", 1.0)),
+                "mean_db": float(settings.get("dataset_mean", 0.0)),
+                "std_db": float(settings.get("dataset_std", 1.0)),
             },
             "patch": tuple(imu_kernel[2:]),
             "width": int(imu_kernel[0]),

@@ -10,7 +10,7 @@ sensors take no part, and validation draws no crops. Settings and `upstream_quir
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -32,7 +32,7 @@ from otolith.objectives import (
     scaled_cosine,
     tubelet_reconstruction,
 )
-from otolith.systems import KeyReport, _evi_masks, _evi_official
+from otolith.systems import KeyReport, _evi_masks, _evi_official, _evi_statistics
 from otolith.systems import System as BaseSystem
 from otolith.systems._evi_masks import Masks, draw_imu, draw_nodes, draw_video
 from otolith.systems._evi_settings import pretraining_settings
@@ -229,6 +229,10 @@ class System(BaseSystem):
         predicted = self.graph_masking(graph, nodes, masks.nodes_BS, sensors)
         target = nodes.detach() if self.config.detach_graph_target else nodes
         return self.graph_loss(predicted[masks.nodes_BS], target[masks.nodes_BS])
+
+    def warm_up(self, batches: Iterable[Batch]) -> None:
+        """Measure the statistics of the motion maps, unless the weights bring them."""
+        _evi_statistics.measure(self.encoder.imu, batches)
 
     @classmethod
     def from_official(

@@ -10,7 +10,7 @@ graph in one stream; here they are refused with a reason, or run where the motio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
@@ -28,7 +28,7 @@ from otolith.encoders.fused_evi_mae import Inputs
 from otolith.encoders.imu_evi_mae import fill_preset
 from otolith.objectives import LossOutput
 from otolith.objectives._gather import global_mean
-from otolith.systems import KeyReport, _evi_official
+from otolith.systems import KeyReport, _evi_official, _evi_statistics
 from otolith.systems import System as BaseSystem
 from otolith.systems._evi_settings import encoder_settings
 from otolith.windows.batch import Batch
@@ -169,6 +169,10 @@ class System(BaseSystem):
             {"name": "encoder", "params": list(self.encoder.parameters())},
             {"name": "heads", "params": heads, "lr_scale": self.config.head_lr_scale},
         ]
+
+    def warm_up(self, batches: Iterable[Batch]) -> None:
+        """Measure the statistics of the motion maps, unless the weights bring them."""
+        _evi_statistics.measure(self.encoder.imu, batches)
 
     @classmethod
     def from_official(

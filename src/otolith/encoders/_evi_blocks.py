@@ -111,9 +111,22 @@ class Block(nn.Module):
 
     def forward(self, x_BND: Tensor, norm: str | None = None) -> Tensor:
         """Return tokens [B, N, D], normalised by the pair called `norm`; None = the usual one."""
+        x_BND, hidden_BNE = self._parts(x_BND, norm)
+        return x_BND + self.contract(hidden_BNE)
+
+    def mean(self, x_BND: Tensor, norm: str | None = None) -> Tensor:
+        """Return the mean over tokens of what `forward` returns, [B, D].
+
+        The last layer is linear, so the mean comes before it and it runs once per sample.
+        """
+        x_BND, hidden_BNE = self._parts(x_BND, norm)
+        return x_BND.mean(1) + self.contract(hidden_BNE.mean(1))
+
+    def _parts(self, x_BND: Tensor, norm: str | None) -> tuple[Tensor, Tensor]:
+        """Tokens behind the attention, and the hidden layer of the feed-forward part."""
         name = norm or self.usual_norm
         x_BND = x_BND + self.attention(self.attention_norm[name](x_BND))
-        return x_BND + self.contract(F.gelu(self.expand(self.mlp_norm[name](x_BND))))
+        return x_BND, F.gelu(self.expand(self.mlp_norm[name](x_BND)))
 
 
 def sinusoid_table(num_positions: int, width: int) -> Tensor:

@@ -251,19 +251,28 @@ class Encoder(nn.Module):
         per_sensor_BNVSC = self._by_sensor(patches_BNV, sensor_mask_BS)
         every_BSNV = per_sensor_BNVSC.movedim(3, 1).flatten(3)
         if bool(sensor_mask_BS.all()):
-            return (
-                self._run(every_BSNV.flatten(0, 1), None).mean(1).unflatten(0, sensor_mask_BS.shape)
-            )
-        nodes_RD = self._run(every_BSNV[sensor_mask_BS], None).mean(1)
+            return self._run_to_mean(every_BSNV.flatten(0, 1)).unflatten(0, sensor_mask_BS.shape)
+        nodes_RD = self._run_to_mean(every_BSNV[sensor_mask_BS])
         empty = nodes_RD.new_zeros(*sensor_mask_BS.shape, nodes_RD.shape[1])
         return empty.masked_scatter(sensor_mask_BS[:, :, None], nodes_RD)
 
     def _run(self, patches_BKV: Tensor, keep_BK: Tensor | None) -> Tensor:
-        """Embed patches of one sensor (or of their mean), add positions, run the blocks."""
-        x = self.embed(patches_BKV) + take_rows(self.position_ND, keep_BK) + self.modality_11D
+        """Embed patches of the sensors' mean, add positions, run the blocks."""
+        x = self._embedded(patches_BKV, keep_BK)
         for block in self.blocks:
             x = block(x)
         return x
+
+    def _run_to_mean(self, patches_BNV: Tensor) -> Tensor:
+        """The mean token [B, D] of all patches of one sensor."""
+        *blocks, last = self.blocks
+        x = self._embedded(patches_BNV, None)
+        for block in blocks:
+            x = block(x)
+        return last.mean(x)
+
+    def _embedded(self, patches_BKV: Tensor, keep_BK: Tensor | None) -> Tensor:
+        return self.embed(patches_BKV) + take_rows(self.position_ND, keep_BK) + self.modality_11D
 
     def _by_sensor(self, patches_BKV: Tensor, sensor_mask_BS: Tensor) -> Tensor:
         """Patches with the channels of every sensor apart, [B, K, V / C, S, C]."""

@@ -7,6 +7,7 @@ import torch
 from _evi_plain import PlainEvi
 from _measure import autocast, parse_arguments, report
 
+from otolith.core.config import parse
 from otolith.core.randomness import sample_keys
 from otolith.encoders.fused_evi_mae import Inputs
 from otolith.encoders.imu_evi_mae import ImuMaps
@@ -29,7 +30,8 @@ def main() -> None:
     """Run the benchmark."""
     options = parse_arguments(__doc__ or "", batch_size=2)
     torch.manual_seed(0)
-    config = evi_mae.Config(**{**SIZES[options.size], "masking": {"video_kind": "unstructured"}})
+    settings = {**SIZES[options.size], "masking": {"video_kind": "unstructured"}}
+    config = parse(evi_mae.Config, settings)
     system = evi_mae.System(config).train()
     optimizer = torch.optim.Adam(system.parameters(), lr=5e-5, fused=True)
     imu, video = config.encoder.imu, config.encoder.video

@@ -269,6 +269,7 @@ class Encoder(nn.Module):
         x = self._embedded(patches_BNV, None)
         for block in blocks:
             x = block(x)
+        assert isinstance(last, Block)  # noqa: S101  # the type of every block
         return last.mean(x)
 
     def _embedded(self, patches_BKV: Tensor, keep_BK: Tensor | None) -> Tensor:

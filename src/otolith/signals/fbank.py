@@ -27,6 +27,8 @@ from otolith.core.errors import DataError
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# signals whose spectra are made at once, so that they stay in the cache
+_BLOCK = 16
 
 
 @config
@@ -129,7 +131,15 @@ def fbank(signals_NL: Tensor, settings: Config, rate_hz: float | None = None) ->
     if settings.subtract_mean:
         x_NL = x_NL - x_NL.mean(1, keepdim=True)
     x_NM = stretch(x_NL, settings, rate_hz)
-    return (_decibels(x_NM, settings) - settings.mean_db) / settings.std_db
+    if len(x_NM) <= _BLOCK or x_NM.requires_grad:
+        levels = _decibels(x_NM, settings)
+    else:
+        levels = x_NM.new_empty(len(x_NM), settings.num_frames, settings.num_bins)
+        for block, target in zip(x_NM.split(_BLOCK), levels.split(_BLOCK), strict=True):
+            target.copy_(_decibels(block, settings))
+    if (settings.mean_db, settings.std_db) == (0.0, 1.0):
+        return levels
+    return levels.sub_(settings.mean_db).div_(settings.std_db)
 
 
 def stretch(signals_NL: Tensor, settings: Config, rate_hz: float | None = None) -> Tensor:
@@ -173,11 +183,12 @@ def _decibels(x_NM: Tensor, settings: Config) -> Tensor:
     frames_NTW = frames_NTW[:, :num_kept]
     basis_WK = _basis(window, settings.fft_size, settings.num_bins).to(x_NM)
     parts_NTK = frames_NTW @ basis_WK
-    real, imaginary = parts_NTK.square().chunk(2, dim=2)
-    power = real + imaginary
+    # in place, because fresh memory costs more than the arithmetic
+    real, imaginary = parts_NTK.chunk(2, dim=2)
+    power = real.square().addcmul_(imaginary, imaginary)
     if settings.power == 1:
-        power = power.clamp(min=settings.floor**2).sqrt()
-    levels = settings.db_per_decade * power.clamp(min=settings.floor).log10()
+        power = power.clamp_(min=settings.floor**2).sqrt()
+    levels = power.clamp_(min=settings.floor).log10_().mul_(settings.db_per_decade)
     if settings.range_db is not None:
         levels = levels.maximum(levels.amax((1, 2), keepdim=True) - settings.range_db)
     missing = settings.num_frames - levels.shape[1]

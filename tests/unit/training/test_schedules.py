@@ -6,6 +6,7 @@ from otolith.training.schedules import (
     SCHEDULES,
     constant,
     half_cosine,
+    steps,
     warmup_cosine,
     warmup_linear,
 )
@@ -49,3 +50,10 @@ def test_half_cosine_starts_at_zero_and_ends_at_the_floor():
     assert half_cosine(12, 4, 20, 0.1) == pytest.approx(0.55)
     assert half_cosine(20, 4, 20, 0.1) == half_cosine(99, 4, 20, 0.1) == pytest.approx(0.1)
     assert half_cosine(3, 3, 3, 0.1) == pytest.approx(0.1)
+
+
+def test_steps_halve_the_rate_at_every_milestone():
+    factors = [steps(e, 0, 300, milestones=[100, 200], factor=0.5) for e in (0, 99, 100, 199, 200)]
+    assert factors == [1.0, 1.0, 0.5, 0.5, 0.25]
+    assert steps(50, 100, 300, milestones=[100]) == 0.5
+    assert steps(250, 0, 300, 0.4, milestones=[100, 200]) == 0.4

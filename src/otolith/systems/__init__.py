@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from otolith.core.errors import CheckpointError
@@ -77,6 +79,28 @@ class System(nn.Module, ABC):
             f"{_name(self)} knows no text and embeds none of the {len(texts)} given.",
             "Use a text-aligned system.",
         )
+
+    def score_words(
+        self, batch: Batch, words: Sequence[str], *, temperature: float = 0.05
+    ) -> Tensor:
+        """Return log probabilities of labels given as words [B, L]; the labels are all there is.
+
+        Args:
+            batch: Samples.
+            words: Labels.
+            temperature: Sharpness of cosines where these are all that a system has
+                (cosine / temperature); systems with probabilities of their own do not use it.
+
+        Raises:
+            CheckpointError: The system knows no text.
+        """
+        texts = F.normalize(self.embed_texts(words).float(), dim=-1)
+        features_BD = F.normalize(self.embed(batch).float(), dim=-1)
+        if texts.ndim == 2:
+            cosine_BL = features_BD @ texts.T
+        else:  # several prototypes per label: the nearest counts
+            cosine_BL = torch.einsum("bd,lpd->blp", features_BD, texts).amax(2)
+        return (cosine_BL / temperature).log_softmax(1)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`.

@@ -21,6 +21,7 @@ import yaml
 
 EmbedWords = Callable[[Sequence[str]], np.ndarray]
 
+
 @dataclass(frozen=True)
 class Concept:
     """One concept.
@@ -100,7 +101,7 @@ def word_matrix(
         return matrix
     known = [(i, word) for i, concept in enumerate(concepts()) for word in concept.words]
     owner_W = np.array([i for i, _ in known])
-    vectors = embed([tidy(words[i]) for i in unlisted] + [word for _, word in known])
+    vectors = embed([tidy(words[i]) for i in unlisted.tolist()] + [word for _, word in known])
     similarity_LW = vectors[: len(unlisted)] @ vectors[len(unlisted) :].T
     nearest_LC = np.stack(
         [similarity_LW[:, owner_W == c].max(1) for c in range(matrix.shape[1])], axis=1

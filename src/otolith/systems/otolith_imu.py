@@ -196,7 +196,9 @@ class System(BaseSystem):
         """Return what `calibrate` starts from: joined votes [B, C]."""
         return self._join(*self._logits(inputs))
 
-    def score_words(self, batch: Batch, words: Sequence[str]) -> Tensor:
+    def score_words(
+        self, batch: Batch, words: Sequence[str], *, temperature: float = 1.0
+    ) -> Tensor:
         """Return the logarithm of the probability of each label, [B, L].
 
         The labels are taken as all there is: probabilities sum to 1. A label that stands for
@@ -206,6 +208,7 @@ class System(BaseSystem):
         Args:
             batch: Windows of motion.
             words: Labels.
+            temperature: Not used: the probabilities are the model's own.
         """
         inputs = self.encoder.views(batch)
         return self.name_concepts(self.concept_scores(inputs), words, self._is_new(inputs))

@@ -24,6 +24,7 @@ from otolith.tasks._result import Result
 
 _MAY = {True: "yes", False: "no", None: "unclear"}
 _RESULT_COLUMNS = ("task", "data", "model", "macro-F1", "95 % interval", "accuracy", "people")
+_COST = ("duration_s", "device", "num_processes", "precision", "num_samples")
 _STATUSES = ("warning", "unknown", "fixed", "inferred")
 
 
@@ -183,7 +184,8 @@ def card_of(
 
 def metrics_of(model: Model) -> dict[str, Any]:
     """Return what the training of a model cost: of its run, else as noted when it was calibrated."""
-    return _metrics_beside(model.path) or dict(model.provenance.get("cost") or {})
+    found = _metrics_beside(model.path) or model.provenance.get("cost") or {}
+    return {name: found[name] for name in _COST if name in found}
 
 
 def known_card(name: str) -> dict[str, Any]:
@@ -300,7 +302,12 @@ def _limits(
         limits.append(
             f"Whether the weights may be published is not settled by: {', '.join(unclear)}."
         )
-    limits += [f"{name}: {text}" for name, c in cards.items() for text in c.get("caveats") or ()]
+    limits += [
+        f"{name}: {text}"
+        for name, c in cards.items()
+        for text in c.get("caveats") or ()
+        if text.partition(": ")[0] not in cards  # a simulation repeats those of its origins
+    ]
     limits += list(dict.fromkeys(w for r in results for w in r.warnings))
     return [*limits, "It was not made or tested for medical or safety decisions."]
 

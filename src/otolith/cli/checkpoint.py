@@ -117,7 +117,8 @@ def calibrate(
 
     loaded = load_model(model)
     _refuse(out.exists() and not (out / "model.json").is_file(), f"{out} exists already.")
-    _refuse(out.resolve() == loaded.path, f"{out} is the model that is calibrated.")
+    is_same = loaded.path is not None and out.resolve() == loaded.path.resolve()
+    _refuse(is_same, f"{out} is the model that is calibrated.")
     given = {
         "labels": _split(labels),
         "windows": {"window_s": window_seconds, "stride_s": stride_seconds},

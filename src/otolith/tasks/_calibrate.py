@@ -23,16 +23,20 @@ from otolith.core.config import config, to_plain
 from otolith.core.errors import CheckpointError, DataError, LeakageError
 from otolith.core.progress import progress
 from otolith.datasets._part import DatasetPart, derived_from
-from otolith.metrics.calibration import report_calibration
 from otolith.systems._concepts import listed, tidy
 from otolith.systems.otolith_imu import System
+from otolith.tasks._calibration_fits import (
+    conformal_quantile,
+    fit_temperature,
+    label_scores,
+    numbers,
+)
 from otolith.tasks._model import Model
 from otolith.tasks._novelty import fit_novelty
 from otolith.tasks._people import EVERYONE, learned_people, seen_people, subject_folds
 from otolith.tasks._windows import EvaluationWindows, Labelled, labelled_windows, relatives_of
 
 _BATCH = 256
-_LOWEST, _HIGHEST = 0.05, 20.0
 Coverage = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -138,57 +142,6 @@ def calibrate(
     return Calibrated(system, {**model.provenance, "calibration": facts})
 
 
-def fit_temperature(
-    system: System, scores_NC: Tensor, truth_N: np.ndarray, words: Sequence[str]
-) -> float:
-    """Return the temperature with the least log loss of labels (Guo et al., ICML 2017).
-
-    Args:
-        system: Names labels.
-        scores_NC: Joined votes.
-        truth_N: int64, index into the labels.
-        words: Labels.
-
-    Returns:
-        A temperature between 0.05 and 20.
-    """
-    from scipy.optimize import minimize_scalar
-
-    rows = torch.from_numpy(truth_N)[:, None]
-
-    def loss(log_temperature: float) -> float:
-        named = label_scores(system, scores_NC, float(np.exp(log_temperature)), words)
-        return -float(named.double().gather(1, rows).mean())
-
-    bounds = (float(np.log(_LOWEST)), float(np.log(_HIGHEST)))
-    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
-
-
-@torch.inference_mode()
-def label_scores(
-    system: System, scores_NC: Tensor, temperature: float, words: Sequence[str]
-) -> Tensor:
-    """Return log probabilities [N, L] of labels at a temperature."""
-    concept_NC = (scores_NC / temperature + system.prior_C).log_softmax(1)
-    return system.name_concepts(concept_NC, words)
-
-
-def conformal_quantile(misfit_N: np.ndarray, coverage: float) -> float:
-    """Return the quantile of 1 - p(true label) with the correction for the number of windows.
-
-    Split conformal prediction (Vovk et al., 2005; Sadinle et al., JASA 2019).
-
-    Args:
-        misfit_N: 1 - p(true label).
-        coverage: Wanted share of windows, 0..1.
-
-    Returns:
-        The quantile; 1 (every label is in the set) with too few windows.
-    """
-    rank = int(np.ceil((len(misfit_N) + 1) * coverage - 1e-9))
-    return float(np.sort(misfit_N)[rank - 1]) if 0 < rank <= len(misfit_N) else 1.0
-
-
 def match_labels(own: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
     """Return which wanted label each class of a data set belongs to.
 
@@ -239,7 +192,7 @@ def _check_words(system: System, words: Sequence[str]) -> None:
     far = system.far_words(words)
     if far or len({tidy(w) for w in words}) < len(words):
         fact = f'The label "{far[0]}" is near no concept.' if far else "A label is given twice."
-        raise DataError(fact, "Leave it out; `otolith checkpoint show` lists nothing for it.")
+        raise DataError(fact, "Choose words that `otolith checkpoint card` lists.")
 
 
 def _held_out(model: Model, scorer: Model, part: DatasetPart, settings: Config) -> HeldOut:
@@ -338,19 +291,8 @@ def _fit(
         "temperature": fit_temperature(system, scores_NC, truth_N, words),
         "coverages": list(settings.coverages),
         "quantiles": [conformal_quantile(misfit_N, c) for c in settings.coverages],
-        "before": _numbers(before.numpy(), truth_N),
-        "after": {**_numbers(probability_NL, truth_N), "sets": sets},
-    }
-
-
-def _numbers(probability_NL: np.ndarray, truth_N: np.ndarray) -> dict[str, float]:
-    true_N = probability_NL[np.arange(len(truth_N)), truth_N]
-    report = report_calibration(probability_NL, truth_N)
-    return {
-        "accuracy": float((probability_NL.argmax(1) == truth_N).mean()),
-        "log_loss": float(-np.log(np.maximum(true_N, 1e-12)).mean()),
-        "expected_calibration_error": report.expected_calibration_error,
-        "brier": report.brier,
+        "before": numbers(before.numpy(), truth_N),
+        "after": {**numbers(probability_NL, truth_N), "sets": sets},
     }
 
 

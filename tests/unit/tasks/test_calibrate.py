@@ -11,14 +11,8 @@ from tests.support.tasks_data import make_part, statistics, trained_on
 from otolith.core.config import parse
 from otolith.core.errors import CheckpointError, DataError, LeakageError
 from otolith.systems._concepts import concepts
-from otolith.tasks._calibrate import (
-    Config,
-    calibrate,
-    conformal_quantile,
-    fit_temperature,
-    label_scores,
-    match_labels,
-)
+from otolith.tasks._calibrate import Config, calibrate, match_labels
+from otolith.tasks._calibration_fits import conformal_quantile, fit_temperature, label_scores
 from otolith.tasks._model import Model
 from otolith.tasks._people import learned_people, seen_people, training_datasets
 

@@ -22,7 +22,7 @@ from otolith.recordings.inference.grid import to_grid
 from otolith.recordings.inference.notes import Notes, plural
 from otolith.recordings.inference.units import ACC_SCALES, GYRO_SCALES
 from otolith.recordings.options import ReadOptions
-from otolith.recordings.readers.gopro_axes import GRAVITY_ORDER, camera_axes, order_matrix
+from otolith.recordings.readers.gopro_axes import GRAVITY_AXES, camera_axes
 from otolith.recordings.readers.gpmf import SensorBlock, read_sensors
 from otolith.recordings.readers.packets import Packet, join_packets
 from otolith.recordings.recording import Channel, Gravity, ImuStream, Quality, Recording, Stream
@@ -240,7 +240,7 @@ def _sensor(
     )
     _note_lost(key, own, notes)
     scale = _scale(path, key, first, options, notes)
-    axes = order_matrix(GRAVITY_ORDER) if key == "GRAV" else camera_axes(first, path, notes)
+    axes = GRAVITY_AXES if key == "GRAV" else camera_axes(first, path, notes)
     values_NC = (timed.values_NC @ (axes.T * scale)).astype(np.float32)
     gridded = to_grid(
         timed.times_N, values_NC, timed.rate_hz, path.stem, _WORDS[key], options, notes
@@ -358,7 +358,7 @@ def _agrees(acc: _Sensor, gravity: _Sensor, kind: Gravity, notes: Notes) -> bool
     if kind is not Gravity.INCLUDED:
         return False
     a, b = (np.nanmean(s.samples_NC, axis=0, dtype=np.float64) for s in (acc, gravity))
-    cosine = float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
+    cosine = float(np.dot(a, b) / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
     evidence = f"cosine {cosine:.3f}"
     if cosine < _MIN_GRAVITY_COSINE:
         notes.add(

@@ -10,7 +10,6 @@ import numpy as np
 from otolith.recordings.inference.notes import Notes
 from otolith.recordings.readers.gpmf import SensorBlock
 
-GRAVITY_ORDER = "XZY"
 _HERO5_ORDER = "ZXY"
 _DIRECTIONS = {"up/down": "Z", "right/left": "X", "left/right": "X", "forward/back": "Y"}
 _SAME_AXES = 0.2  # how far a calibrated matrix may be from the permutation that ORIN names
@@ -31,6 +30,10 @@ def order_matrix(order: str) -> np.ndarray | None:
     for stored, letter in enumerate(order):
         matrix["XYZ".index(letter.upper()), stored] = 1.0 if letter.isupper() else -1.0
     return matrix
+
+
+GRAVITY_AXES = np.asarray(order_matrix("XZY"))
+"""`GRAV` is stored as x, z, y."""
 
 
 def camera_axes(block: SensorBlock, path: Path, notes: Notes) -> np.ndarray:

@@ -20,6 +20,7 @@ from otolith.cli import (
     doctor,
     embed,
     evaluate,
+    features,
     label,
     report,
     train,
@@ -43,6 +44,7 @@ app.command("resume")(train.resume)
 app.command("evaluate")(evaluate.run)
 app.command("label")(label.run)
 app.command("embed")(embed.run)
+app.command("features")(features.run)
 app.command("report")(report.run)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.command("config")(config.run)

@@ -142,9 +142,17 @@ def test_recordings_are_in_si_units(name, module, recordings):
                 assert np.median(np.linalg.norm(acc, axis=1)) == pytest.approx(G, rel=0.05)
             if gyro.size:
                 assert 0.01 < gyro.std() < 2.0
-            assert {c.unit for c in stream.channels} <= {"m/s^2", "rad/s", "uT"}
+            assert {c.unit for c in stream.channels} <= {"m/s^2", "rad/s", "uT"} | no_unit(
+                recording
+            )
         main = next(iter(recording.imus.values()))
         assert main.gravity is module.CARD.gravity
+
+
+def no_unit(recording):
+    """Channels may lack a unit only where the recording says that nobody knows it."""
+    found = {f.check: f.status for f in recording.findings}
+    return {""} if found["units.acc"] == "unknown" else set()
 
 
 def test_annotations_lie_inside_and_are_of_the_card(name, module, recordings):

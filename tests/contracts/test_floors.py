@@ -8,7 +8,8 @@ import pytest
 SRC = Path(__file__).resolve().parents[2] / "src" / "otolith"
 FLOORS = [
     "core", "signals", "recordings", "datasets", "windows", "encoders", "heads", "objectives",
-    "systems", "metrics", "training", "tasks", "recipes", "reports", "serving", "api", "cli",
+    "systems", "metrics", "training", "tasks", "recipes", "benchmark", "reports", "serving", "api",
+    "cli",
 ]  # fmt: skip
 EXTRA_WORDS = {"__init__", "__main__"}
 

@@ -15,11 +15,11 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table; numbers are right-aligned, floats get three decimals."""
+    """Print a table; numbers are right-aligned, floats get three decimals, nothing is cut off."""
     view = Table(title=escape(title), title_justify="left", header_style="bold")
     for position, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
-        view.add_column(name, justify="right" if numeric else "left")
+        view.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         view.add_row(*(_text(value) for value in row))
     console.print(view)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otolith.cli import _import
+from otolith.cli import _download, _import
 from otolith.cli._findings import say_findings, say_total
 from otolith.cli._show import errors, facts, results, say, table
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from otolith.recordings.store import DataFolder
 
 app = typer.Typer(no_args_is_help=True, help="Recordings and data sets.")
+app.command("download")(_download.run)
 app.command("import")(_import.run)
 _MAX_PROBLEMS = 20
 
@@ -38,7 +39,7 @@ def list_() -> None:
     ]
     rows += [[name, "yes", "imported"] for name in sorted(here - set(DATASETS.names()))]
     table("Data sets", ("name", "here", "what"), rows)
-    say(f"Data lie in {stored}. Get one with `otolith data download NAME`.")
+    say(f"Data lie in {stored}. Get them with `otolith data download NAME...`.")
 
 
 @app.command("info")
@@ -56,25 +57,6 @@ def info(name: Annotated[str, typer.Argument(help="Data set or data folder.")]) 
         facts(_counts(_open(name)))
     else:
         say(f"It is not on this machine: `otolith data download {name}`.")
-
-
-@app.command("download")
-def download(
-    name: Annotated[str, typer.Argument(help="Data set.")],
-    accept_licence: Annotated[
-        bool, typer.Option(help="I have read its licence and accept it.")
-    ] = False,
-) -> None:
-    """Fetch a data set from its publishers, check it, and convert it into a data folder."""
-    from otolith.core.home import data_folder
-    from otolith.datasets import DATASETS
-    from otolith.datasets._fetch import fetch
-    from otolith.recordings.store import is_data_folder
-
-    module = DATASETS.get(name)
-    if is_data_folder(data_folder(name)):
-        say(f"{name} is here already.")
-    results(fetch(name, module, accept_licence=accept_licence))
 
 
 @app.command("export")

@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from otolith.cli import (
+    benchmark,
     checkpoint,
     config,
     data,
@@ -42,6 +43,7 @@ app.add_typer(data.app, name="data")
 app.command("train", context_settings={"allow_interspersed_args": True})(train.run)
 app.command("resume")(train.resume)
 app.command("evaluate")(evaluate.run)
+app.add_typer(benchmark.app, name="benchmark")
 app.command("label")(label.run)
 app.command("embed")(embed.run)
 app.command("features")(features.run)

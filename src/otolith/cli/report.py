@@ -18,8 +18,8 @@ def run(
     source: Annotated[
         list[Path],
         typer.Argument(
-            help="A run, model or data folder, or JSON files of `otolith evaluate` (several are "
-            "joined into one page)."
+            help="A run, model or data folder, or JSON files of `otolith evaluate` or `otolith "
+            "benchmark` (several are joined into one page)."
         ),
     ],
     out: Annotated[
@@ -32,7 +32,6 @@ def run(
     """Write one self-contained HTML page; it loads nothing and can be sent by mail."""
     from otolith.core.errors import ConfigError
     from otolith.core.files import write_text
-    from otolith.reports.build import evaluation_report, read_results
 
     folders = [path for path in source if path.is_dir()]
     if folders and len(source) > 1:
@@ -43,7 +42,7 @@ def run(
         page, text = _folder_page(folders[0])
         target = out or folders[0] / "report.html"
     else:
-        page = evaluation_report([r for path in source for r in read_results(path)])
+        page = _files_page(source)
         target, text = out or source[0].with_name("report.html"), None
     if card is not None and text is None:
         raise ConfigError(f"{source[0]} has no card.", "Leave out --card.")
@@ -52,6 +51,18 @@ def run(
         write_text(card, text.markdown())
         written.append(card)
     results(*written)
+
+
+def _files_page(paths: list[Path]) -> Report:
+    """Page about JSON files: a leaderboard if the first is the table of a benchmark."""
+    from otolith.benchmark._table import is_table
+    from otolith.core.files import read_json
+    from otolith.reports.build import evaluation_report, read_results
+    from otolith.reports.leaderboard import leaderboard, read_tables
+
+    if is_table(read_json(paths[0])):
+        return leaderboard(read_tables(paths))
+    return evaluation_report([r for path in paths for r in read_results(path)])
 
 
 def _folder_page(folder: Path) -> tuple[Report, Card | None]:

@@ -70,6 +70,11 @@ def unpack(
     return target
 
 
+def is_archive(path: Path) -> bool:
+    """Return whether a file ends and begins like an archive that `unpack` knows."""
+    return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+
+
 def _extract(archive: Path, folder: Path, max_bytes: int, max_files: int) -> None:
     """Write all members below `folder`, checking each."""
     written = 0

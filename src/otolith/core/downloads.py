@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
+import socket
 import ssl
 import time
 import urllib.error
@@ -12,13 +14,14 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from otolith.core.errors import DownloadError, IntegrityError, LicenceError
+from otolith.core.errors import DownloadError, IntegrityError, LicenceError, OfflineError
 from otolith.core.files import read_json, sha256_file, write_json
 from otolith.core.home import home, is_offline
 from otolith.core.progress import progress
 
 _CHUNK_BYTES = 1 << 18
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_NO_NETWORK = {errno.ENETUNREACH, errno.ENETDOWN}
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def download(
         Path, hash and whether it was fetched now.
 
     Raises:
-        DownloadError: Offline, refused address, or the server does not deliver.
+        OfflineError: $OTOLITH_OFFLINE forbids fetching, or there is no network.
+        DownloadError: Refused address, or the server does not deliver.
         IntegrityError: The file differs from the expected size or hash; it is removed.
     """
     if target.is_file() and size_bytes in {0, target.stat().st_size}:
@@ -70,7 +74,7 @@ def download(
             return Downloaded(target, digest, fetched=False)
     _check_address(url)
     if is_offline():
-        raise DownloadError(
+        raise OfflineError(
             f"{target.name} is not here and $OTOLITH_OFFLINE forbids fetching it.",
             f"Put the file from {url} at {target}, or unset $OTOLITH_OFFLINE.",
         )
@@ -87,6 +91,11 @@ def download(
                     "Check the address in a browser.",
                 ) from None
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+            if attempt == attempts and _is_no_network(error):
+                raise OfflineError(
+                    f"There is no network, so {url} cannot be reached.",
+                    f"Connect and repeat (it goes on where it stopped), or put the file at {target}.",
+                ) from None
             if attempt == attempts:
                 raise DownloadError(
                     f"{url} cannot be reached ({getattr(error, 'reason', error)}).",
@@ -96,6 +105,14 @@ def download(
     digest = _check(part, url, sha256, size_bytes)
     part.replace(target)
     return Downloaded(target, digest, fetched=True)
+
+
+def _is_no_network(error: BaseException) -> bool:
+    """Whether no server at all could be asked: no route, or nobody answers for names."""
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, socket.gaierror):
+        return reason.errno == socket.EAI_AGAIN  # a name that is gone gives EAI_NONAME
+    return isinstance(reason, OSError) and reason.errno in _NO_NETWORK
 
 
 def require_licence(name: str, licence: str, licence_url: str, *, accept: bool = False) -> None:

@@ -63,6 +63,14 @@ class DownloadError(OtolithError):
     """A file could not be fetched."""
 
 
+class OfflineError(DownloadError):
+    """A file is not here, and the network is forbidden or not there."""
+
+
+class ByHandError(DownloadError):
+    """The publishers want something done by hand, or a package carries the data."""
+
+
 class LicenceError(OtolithError):
     """A licence has to be accepted first."""
 

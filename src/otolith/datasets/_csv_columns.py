@@ -16,18 +16,27 @@ from pyarrow import csv
 from otolith.core.errors import FileFormatError
 
 Kind = Literal["number", "text", "time"]
-_TYPES = {"number": pa.float64(), "text": pa.string(), "time": pa.timestamp("us")}
+_TYPES = {
+    "number": pa.float64(),
+    "text": pa.dictionary(pa.int32(), pa.string()),
+    "time": pa.timestamp("us"),
+}
 _NULLS = ["", "NaN", "nan", "NA", "null"]
 
 
-def header(path: Path) -> list[str]:
+def header(path: Path, data: bytes | None = None) -> list[str]:
     """Return the column names in the first row of a comma-separated file.
+
+    Args:
+        path: The file.
+        data: Its content, if it does not lie on disk.
 
     Raises:
         FileFormatError: The file is empty.
     """
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        names = [cell.strip().strip('"') for cell in file.readline().split(",")]
+    with path.open("rb") if data is None else io.BytesIO(data) as file:
+        line = file.readline().decode("utf-8-sig", errors="replace")
+    names = [cell.strip().strip('"') for cell in line.split(",")]
     if not any(names):
         raise FileFormatError(f"{path} holds no rows.", "Fetch it again.")
     return names
@@ -39,6 +48,7 @@ def read_columns(
     *,
     names: Sequence[str] | None = None,
     skip_rows: int = 0,
+    data: bytes | None = None,
 ) -> dict[str, np.ndarray]:
     """Read columns of a comma-separated file by name; the others are not looked at.
 
@@ -48,6 +58,7 @@ def read_columns(
         names: Names of all columns where no row of the file gives them as wanted; None = the
             first row does.
         skip_rows: Rows before the first row of values; only with `names`.
+        data: Content of the file, if it lies in an archive; `path` then names it in messages.
 
     Returns:
         Name -> [T]: float64 with NaN for empty cells, texts without blanks around them, or
@@ -57,7 +68,7 @@ def read_columns(
         FileFormatError: A column is missing, a row has another number of cells, a cell does not
             fit its column, a time is empty, or there are no rows.
     """
-    present = list(names) if names is not None else header(path)
+    present = list(names) if names is not None else header(path, data)
     for name in columns:
         if present.count(name) != 1:
             fact = "no" if name not in present else "more than one"
@@ -66,7 +77,7 @@ def read_columns(
     unique = [n if n in columns else f"_{i}" for i, n in enumerate(present)]
     try:
         table = csv.read_csv(
-            io.BytesIO(path.read_bytes()),
+            pa.BufferReader(path.read_bytes() if data is None else data),
             csv.ReadOptions(
                 column_names=unique,
                 skip_rows=skip_rows if names is not None else 1,
@@ -88,8 +99,9 @@ def read_columns(
 
 def _array(path: Path, name: str, kind: Kind, column: pa.ChunkedArray) -> np.ndarray:
     if kind == "text":
-        cells = column.to_numpy(zero_copy_only=False)
-        return np.char.strip(np.where(cells == None, "", cells).astype(str))  # noqa: E711  # elementwise
+        coded = column.combine_chunks()
+        words = np.array([*(word.strip() for word in coded.dictionary.to_pylist()), ""])
+        return words[coded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)]
     if kind == "time" and column.null_count:
         raise FileFormatError(f'Column "{name}" of {path} has empty cells.', "Fetch it again.")
     return column.to_numpy(zero_copy_only=False)

@@ -7,20 +7,22 @@ import shutil
 from pathlib import Path
 from types import ModuleType
 
-from otolith.core.archives import unpack
+from otolith.core.archives import is_archive, unpack
 from otolith.core.downloads import download, require_licence
-from otolith.core.errors import DownloadError
+from otolith.core.errors import ByHandError, IntegrityError
 from otolith.core.files import read_json, write_json
 from otolith.core.home import data_folder, home
-from otolith.datasets import prepare
+from otolith.datasets import Source, prepare
 from otolith.recordings.store import is_data_folder
 
 
 def fetch(name: str, module: ModuleType, *, accept_licence: bool = False) -> Path:
     """Bring a data set onto this machine.
 
-    What is there is not fetched again. Files whose hash is not pinned have it recorded in
-    `downloads/<name>/sha256.json` and are checked against that later.
+    What is there is not fetched again, and a broken download goes on where it stopped. Files
+    whose hash is not pinned have it recorded in `downloads/<name>/sha256.json` and are checked
+    against that later. Nobody is asked for a licence in order to be told that nothing can be
+    fetched.
 
     Args:
         name: Registered data set.
@@ -31,23 +33,37 @@ def fetch(name: str, module: ModuleType, *, accept_licence: bool = False) -> Pat
         The data folder.
 
     Raises:
+        ByHandError: The publishers want something done by hand, or a package carries the data.
         LicenceError: The licence was not accepted.
-        DownloadError: The publishers want something done by hand, or the network fails.
+        OfflineError: A file is not here, and there is no network.
+        DownloadError: A server does not deliver.
+        IntegrityError: A file is not the one that is expected.
     """
     target = data_folder(name)
     if is_data_folder(target):
         return target
     source = module.SOURCE
-    require_licence(name, source.licence, source.licence_url, accept=accept_licence)
-    if source.package and importlib.util.find_spec(_module_of(source.package)) is not None:
+    if is_carried(source):
+        require_licence(name, source.licence, source.licence_url, accept=accept_licence)
         return prepare(name, None, target)
     if source.manual or not source.files or any(not f.url for f in source.files):
         how = source.manual or f"See {source.homepage}."
         pip = f" Or: pip install {source.package}." if source.package else ""
-        raise DownloadError(
+        raise ByHandError(
             f"{name} cannot be fetched without you.",
             f"{how}{pip} Then: otolith data import FOLDER --name {name} --format {name}.",
         )
+    require_licence(name, source.licence, source.licence_url, accept=accept_licence)
+    return prepare(name, _release(name, source), target)
+
+
+def is_carried(source: Source) -> bool:
+    """Return whether an installed package carries the data set."""
+    return bool(source.package) and importlib.util.find_spec(_module_of(source.package)) is not None
+
+
+def _release(name: str, source: Source) -> Path:
+    """Folder of the release, with all files fetched and unpacked."""
     folder = home() / "downloads" / name
     known = folder / "sha256.json"
     hashes = read_json(known) if known.is_file() else {}
@@ -59,6 +75,12 @@ def fetch(name: str, module: ModuleType, *, accept_licence: bool = False) -> Pat
             sha256=file.sha256 or hashes.get(file.name, ""),
             size_bytes=file.size_bytes,
         )
+        if file.unpack and got.fetched and not is_archive(got.path):
+            got.path.unlink()
+            raise IntegrityError(
+                f"{file.url} gave a file that is no archive; it was removed.",
+                "The publishers may show a page instead: open the address in a browser.",
+            )
         hashes[file.name] = got.sha256
         write_json(known, hashes)
         part = release / Path(file.name).stem if len(source.files) > 1 else release
@@ -67,7 +89,7 @@ def fetch(name: str, module: ModuleType, *, accept_licence: bool = False) -> Pat
             unpack(got.path, part)
         if part.exists():
             _unpack_inner(part)
-    return prepare(name, release if release.exists() else folder, target)
+    return release if release.exists() else folder
 
 
 def _unpack_inner(folder: Path) -> None:

@@ -129,13 +129,16 @@ def _read_person(path: Path, folder: Path, device: str, max_gap_s: float) -> Ite
     if match is None:
         raise FileFormatError(f"{path} does not name a subject.", "Rename it.")
     gyro_path = folder / "gyro" / f"data_{match[1]}_gyro_{device}.txt"
-    acc = _read_sensor(path)
-    gyro = _read_sensor(need(gyro_path, "wisdm2019", SOURCE))
+    acc = _read_sensor(path, match[1])
+    gyro = _read_sensor(need(gyro_path, "wisdm2019", SOURCE), match[1])
+    for code in (c for c in CODES if c in gyro and c not in acc):
+        name = f"{match[1]}_{code}_{device}"
+        warnings.warn(f"{name} has angular rate but no acceleration; left out.", stacklevel=2)
     for code in (c for c in CODES if c in acc):
         yield from _join(match[1], device, code, acc[code], gyro.get(code), max_gap_s)
 
 
-def _read_sensor(path: Path) -> dict[str, Samples]:
+def _read_sensor(path: Path, subject: str) -> dict[str, Samples]:
     """Times in s [T] and samples [T, 3] by activity code."""
     data = path.read_bytes().strip()
     if not data.endswith(b";"):
@@ -152,6 +155,8 @@ def _read_sensor(path: Path) -> dict[str, Samples]:
     code_T = table["code"].to_numpy(zero_copy_only=False)
     if unknown := sorted(set(code_T) - set(CODES)):
         raise FileFormatError(f'{path} holds the unknown activity "{unknown[0]}".', "Correct it.")
+    if strangers := sorted(set(table["subject"].unique().to_pylist()) - {int(subject)}):
+        raise FileFormatError(f"{path} holds rows of subject {strangers[0]}.", "Fetch it again.")
     times_s = table["stamp_ns"].to_numpy() * 1e-9
     samples_T3 = np.stack([table[axis].to_numpy() for axis in "xyz"], axis=1)
     return {c: (times_s[code_T == c], samples_T3[code_T == c]) for c in dict.fromkeys(code_T)}

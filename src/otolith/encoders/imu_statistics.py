@@ -9,19 +9,15 @@ does not have is 0, and a flag per triad says whether it was there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from otolith.core.config import config
 from otolith.core.errors import DataError
 from otolith.encoders import Grid, Tokens
-from otolith.recordings.recording import Channel
+from otolith.encoders._sensor_axes import AXES, select_axes
 from otolith.signals.statistics import BANDS_HZ, Frame, window_statistics
 from otolith.windows.batch import Batch, StreamBatch
-
-_AXES = ("x", "y", "z")
 
 
 @config
@@ -63,7 +59,7 @@ class Encoder(nn.Module):
                 f"Triads {list(config.triads)} are empty or named twice.", "Name each once."
             )
         self.config = config
-        self._columns = tuple(f"{triad}_{axis}" for triad in config.triads for axis in _AXES)
+        self._columns = tuple(f"{triad}_{axis}" for triad in config.triads for axis in AXES)
         nothing = torch.zeros(0, 1, len(self._columns))
         _, found = window_statistics(
             nothing, None, 1.0, self._columns, config.frame, bands_hz=config.bands_hz
@@ -126,46 +122,7 @@ class Encoder(nn.Module):
 
     def _select(self, name: str, stream: StreamBatch) -> tuple[Tensor, Tensor]:
         """Columns of the triads [B, T, S], NaN where a sample lacks one, and presence flags."""
-        device = stream.values.device
-        known: dict[tuple[Channel, ...], list[int]] = {}
-        for channels in stream.channels:
-            if channels not in known:
-                known[channels] = self._resolve(name, channels)
-        wanted_BS = torch.tensor([known[c] for c in stream.channels], device=device)
-        is_missing_BS = wanted_BS < 0
-        columns_BS = stream.channel_columns().gather(1, wanted_BS.clamp(min=0))
-        if stream.channel_mask_BC is not None:
-            is_missing_BS = is_missing_BS | ~stream.channel_mask_BC.gather(1, columns_BS)
-        index = columns_BS[:, None].expand(-1, stream.values.shape[1], -1)
-        values = stream.values.gather(2, index)
-        values = torch.where(is_missing_BS[:, None], torch.nan, values)
+        values, has_BS = select_axes(name, stream, self.config.triads, needs_whole=True)
+        values = torch.where(has_BS[:, None], values, torch.nan)
         real_BTK = torch.isfinite(values).unflatten(2, (-1, 3)).all(-1) & stream.mask_BT[..., None]
         return values, real_BTK.any(dim=1).float()
-
-    def _resolve(self, stream: str, channels: Sequence[Channel]) -> list[int]:
-        """Column of every axis of the set triads; -1 where there is none."""
-        triads: dict[str, dict[str, int]] = {}
-        sensors: dict[str, list[str]] = {}
-        for column, channel in enumerate(channels):
-            if channel.axis in _AXES:
-                triads.setdefault(channel.triad, {})[channel.axis] = column
-                names = sensors.setdefault(channel.sensor, [])
-                if channel.triad not in names:
-                    names.append(channel.triad)
-        columns = []
-        for wanted in self.config.triads:
-            same = [wanted] if wanted in triads else sensors.get(wanted, [])
-            if len(same) > 1:
-                raise DataError(
-                    f'Stream "{stream}" has {len(same)} triads of kind "{wanted}".',
-                    f"Name those to describe, for example triads=[{', '.join(same)}].",
-                )
-            axes = triads[same[0]] if same else {}
-            whole = set(axes) == set(_AXES)
-            columns += [axes[axis] if whole else -1 for axis in _AXES]
-        if channels and max(columns) < 0:
-            raise DataError(
-                f'Stream "{stream}" has none of the triads {", ".join(self.config.triads)}.',
-                f"Set triads to some of: {', '.join(sorted(triads)) or '(none)'}.",
-            )
-        return columns

@@ -9,18 +9,17 @@ alternate attention over patches and over channels. `encode` gives features [B, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import pydantic
 import torch
-from pydantic_core import ArgsKwargs
 from torch import Tensor, nn
 
 from otolith.core.config import config
 from otolith.core.errors import DataError, suggest
 from otolith.encoders import Grid, Tokens, _imu_patches
 from otolith.encoders._imu_patches import Patches, PatchProcessor
+from otolith.encoders._presets import fill_from_preset
 from otolith.encoders._tsfm_blocks import Block, channel_mask, time_mask
 from otolith.encoders._tsfm_positions import ChannelPosition, ChannelTexts, TimePosition
 from otolith.encoders._tsfm_tokenizers import CnnTokenizer, SpectralTemporalTokenizer
@@ -92,13 +91,7 @@ class Config:
     @classmethod
     def _fill_from_preset(cls, data: Any) -> Any:
         """Add the preset's values for keys that are not given."""
-        given = data.kwargs if isinstance(data, ArgsKwargs) else data
-        if not isinstance(given, Mapping) or not given.get("preset"):
-            return data
-        name = str(given["preset"])
-        if name not in PRESETS:
-            raise ValueError(f'there is no size called "{name}". {suggest(name, PRESETS)}')
-        return {**PRESETS[name], **given}
+        return fill_from_preset(data, PRESETS)
 
     def __post_init__(self) -> None:
         """Check that the sizes fit together."""

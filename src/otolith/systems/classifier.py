@@ -9,6 +9,7 @@ The base is frozen (`freeze: base`) or trained with lower rates towards the inpu
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import torch
@@ -20,7 +21,7 @@ from otolith.core.config import component, config
 from otolith.core.errors import ConfigError
 from otolith.objectives import LossOutput
 from otolith.objectives._gather import global_mean, num_processes, sum_over_processes
-from otolith.systems import SYSTEMS
+from otolith.systems import SYSTEMS, plain_encoder
 from otolith.systems import System as BaseSystem
 from otolith.windows.batch import Batch
 
@@ -120,6 +121,11 @@ class System(BaseSystem):
             per_sample_B=per_sample.detach() if bool(known.all()) else None,
             is_global=True,
         )
+
+    def warm_up(self, batches: Iterable[Batch]) -> None:
+        """Fit the input of a base that learns here alone; others were prepared in their own training."""
+        if isinstance(self.base, plain_encoder.System):
+            self.base.warm_up(batches)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return one group per depth with its rate; norms and biases do not decay.

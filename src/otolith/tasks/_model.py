@@ -207,7 +207,7 @@ def _with_official_data(provenance: dict[str, Any], system: System) -> dict[str,
     datasets = {name: {"train_subjects": [EVERYONE]} for name in known}
     return {
         **provenance,
-        "is_pretrain": not system.has_text,
+        "is_pretrain": not (system.has_text or isinstance(system, Classifier)),
         "data": {"datasets": datasets},
     }
 

@@ -53,3 +53,13 @@ def test_damaged_files_are_refused(file, text, says):
 def test_empty_times_are_refused(file):
     with pytest.raises(FileFormatError, match='"a".*empty cells'):
         read_columns(file("a,b\n,2\n2020-01-01 00:00:00,3\n"), {"a": "time"})
+
+
+def test_the_content_may_come_from_an_archive(tmp_path):
+    path = tmp_path / "a.csv in b.zip"
+    table = read_columns(path, {"x": "number", "w": "text"}, data=b"w,x\n up,1\nup ,\n,3\n")
+    assert table["w"].tolist() == ["up", "up", ""]
+    assert np.isnan(table["x"]).tolist() == [False, True, False]
+    for data in (b"", b"w\n", b"w,x\n1\n", b"w,x\n1,y\n", b"w,x\n"):
+        with pytest.raises(FileFormatError, match=r"a\.csv in b\.zip"):
+            read_columns(path, {"x": "number"}, data=data)

@@ -123,3 +123,48 @@ def test_real_recordings_come_back(tmp_path, name, rate):
     close(stream.samples_TC, want, atol=5e-3)
     assert recording.subject == subject
     assert recording.annotations[0].labels == (table["label"].iloc[0],)
+
+
+def test_all_18_activities_get_the_publishers_names(tmp_path, wave):
+    times, acc = wave
+    parts = [(code, times + 100.0 * i, acc) for i, code in enumerate("ABCDEFGHIJKLMOPQRS")]
+    for device in ("phone", "watch"):
+        layouts.write_wisdm2019(tmp_path, 1601, device, {"accel": parts, "gyro": parts})
+    found = read(tmp_path)
+    names = [
+        "walking", "jogging", "stairs", "sitting", "standing", "typing", "brushing_teeth",
+        "eating_soup", "eating_chips", "eating_pasta", "drinking", "eating_sandwich", "kicking",
+        "playing_catch", "dribbling", "writing", "clapping", "folding_clothes",
+    ]  # fmt: skip
+    for device in ("phone", "watch"):
+        mine = [r for r in found if device in r.streams]
+        assert [r.annotations[0].labels for r in mine] == [(n,) for n in names]
+        assert {len(r.streams[device].channels) for r in mine} == {6}
+    assert list(wisdm2019.CARD.labels) == names
+
+
+def test_the_rate_is_measured_for_every_phone_and_sensor_pair(tmp_path, wave):
+    _, acc = wave
+    for subject, rate in ((1600, 20.0), (1602, 49.3), (1603, 25.0)):
+        times = 5.0 + np.arange(400) / rate
+        write(tmp_path, times, acc, times[::2], acc[::2], subject=subject)
+    found = {r.subject: r for r in read(tmp_path, devices=("phone",))}
+    rates = {s: r.streams["phone"].rate_hz for s, r in found.items()}
+    assert rates == pytest.approx({"1600": 20.0, "1602": 49.3, "1603": 25.0}, abs=1e-3)
+    assert {len(r.streams["phone"].channels) for r in found.values()} == {6}
+
+
+def test_angular_rate_alone_is_not_left_out_silently(tmp_path, wave):
+    times, acc = wave
+    sensors = {"accel": [("A", times, acc)], "gyro": [("A", times, acc), ("B", times + 99, acc)]}
+    layouts.write_wisdm2019(tmp_path, 1600, "phone", sensors)
+    with pytest.warns(UserWarning, match="1600_B_phone has angular rate but no acceleration"):
+        assert [r.id for r in read(tmp_path, devices=("phone",))] == ["1600_A_phone"]
+
+
+def test_rows_of_another_person_are_refused(tmp_path, wave):
+    write(tmp_path, *wave)
+    path = tmp_path / "wisdm-dataset/raw/phone/gyro/data_1600_gyro_phone.txt"
+    path.write_text(path.read_text().replace("1600,", "1601,", 1))
+    with pytest.raises(FileFormatError, match="rows of subject 1601"):
+        read(tmp_path, devices=("phone",))

@@ -44,9 +44,7 @@ def run(
         source="otolith features",
     )  # fmt: skip
     ready = load_model(model)
-    found = write_feature_tree(
-        ready, api.load_dataset(source), out, settings, overwrite=overwrite
-    )
+    found = write_feature_tree(ready, api.load_dataset(source), out, settings, overwrite=overwrite)
     facts(
         {
             "recordings": f"{len(found.written)} computed, {len(found.kept)} kept",

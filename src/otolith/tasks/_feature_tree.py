@@ -88,9 +88,7 @@ def clip_seconds(clip: str, fps: float) -> tuple[float, float]:
     """
     match = _CLIP.fullmatch(clip)
     if match is None:
-        raise ConfigError(
-            f'"{clip}" does not name a clip.', "Write it as 120_frames_60_stride."
-        )
+        raise ConfigError(f'"{clip}" does not name a clip.', "Write it as 120_frames_60_stride.")
     return int(match[1]) / fps, int(match[2]) / fps
 
 
@@ -233,9 +231,7 @@ def _plain(word: str) -> str:
     return word
 
 
-def _claim(
-    folders: tuple[Path, ...], model: Model, settings: Config, *, overwrite: bool
-) -> None:
+def _claim(folders: tuple[Path, ...], model: Model, settings: Config, *, overwrite: bool) -> None:
     """Note beside each folder whose features it holds; refuse to mix two models."""
     facts = _identity(model, settings)
     for folder in folders:

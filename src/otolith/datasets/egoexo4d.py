@@ -1,0 +1,278 @@
+"""Ego-Exo4D: skilled activities with the motion sensors and the camera of Aria glasses.
+
+The folder holds `takes.json`, `annotations/keystep_train.json` and `keystep_val.json`, motion as arrays
+that were taken from the VRS files (`features/imu_aria01/<take>/left.npy` at 800 Hz and `right.npy` at
+1 kHz: time in ns, acceleration in m/s^2, angular rate in rad/s) and, where they are, the official
+Omnivore features (`features/omnivore_video/<take_uid>_aria01_rgb.pt`, 32 frames every 16 of 30 per s).
+"""
+
+# T time, N feature windows
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from otolith.core.config import config
+from otolith.core.errors import FileFormatError
+from otolith.datasets import Card, Source, Split
+from otolith.datasets._egoexo4d_lists import ListedWindow, read_window_list
+from otolith.datasets._egoexo4d_windows import CLIP_S, STRIDE_S
+from otolith.datasets._files import need
+from otolith.datasets._labels import groups_of
+from otolith.datasets._streams import unit_findings
+from otolith.recordings.recording import (
+    Annotation,
+    Channel,
+    FeatureStream,
+    Finding,
+    Gravity,
+    ImuStream,
+    Recording,
+    Stream,
+)
+from otolith.signals.resampling import interpolate_to_grid
+
+VERBS = (
+    "wash", "wipe", "add", "peel", "cut", "remove", "turn", "adjust", "lift", "close", "place",
+    "check", "set", "get", "transfer", "pour", "stir", "put", "throw", "locate", "arrange", "unwrap",
+    "return", "read", "fold", "fill", "open", "cover", "wrap", "insert", "swirl", "extract", "repeat",
+    "unbox", "dip", "apply", "wait", "shake", "position", "stop", "dispose", "unfold", "collect",
+    "loosen", "pull", "push", "release", "rotate", "move", "brush", "have", "confirm", "kneel",
+    "press", "do", "call", "toss", "crack", "whisk", "begin", "cook", "flip", "steep", "drain",
+    "simmer", "break", "strain", "mistake",
+)  # fmt: skip
+RATES_HZ = {"left": 800.0, "right": 1000.0}
+_COLUMNS = ("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z")
+_MAX_GAP_S = 0.1
+
+SOURCE = Source(
+    licence="Ego-Exo4D licence agreement, to be signed",
+    licence_url="https://ego4ddataset.com/egoexo-license/",
+    cite=(
+        "K. Grauman et al., Ego-Exo4D: Understanding Skilled Human Activity from First- and "
+        "Third-Person Perspectives, CVPR 2024."
+    ),
+    homepage="https://docs.ego-exo4d-data.org",
+    manual="Sign the licence, download takes with the egoexo tool, and take arrays from the VRS files.",
+    redistributable=False,
+)
+
+CARD = Card(
+    title="Ego-Exo4D (motion sensors of the glasses)",
+    description=(
+        "People cook, repair bikes, climb, dance or do first aid with Aria glasses on the head; "
+        "steps of the procedures are annotated."
+    ),
+    rate_hz=(800.0, 1000.0),
+    placements=("head, left temple", "head, right temple"),
+    gravity=Gravity.INCLUDED,
+    num_subjects=740,
+    labels=VERBS,
+    label_groups=groups_of(VERBS),
+    caveats=(
+        "The verb of a step is the first word of its text that is one of the 68 verbs of the authors "
+        "of HIMU-MAE; they chose it with a tagger and by hand.",
+        "Training and validation are takes, listed in the annotation files.",
+        "The number of people is that of the whole release.",
+    ),
+)
+
+
+@config
+class Config:
+    """Settings of the reader.
+
+    Args:
+        root: Folder of the release.
+        sensors: Which motion sensors to read; the first one becomes the stream `imu`.
+        has_gyro: Whether to read angular rates.
+        parts: Which takes to read, by their list of key steps; `other` have none.
+        windows: Window lists of HIMU-MAE (pickled); their windows become the track `window`, with
+            the class of the authors where the list has one.
+    """
+
+    root: Path
+    sensors: tuple[Literal["left", "right"], ...] = ("left",)
+    has_gyro: bool = False
+    parts: tuple[Literal["train", "val", "other"], ...] = ("train", "val", "other")
+    windows: tuple[Path, ...] = ()
+
+
+def recordings(config: Config) -> Iterator[Recording]:
+    """Yield one recording per take that has motion data.
+
+    Raises:
+        DataError: The folder, the list of takes or the key steps are missing.
+        FileFormatError: A file is damaged.
+    """
+    takes = _read_json(need(config.root / "takes.json", "egoexo4d", SOURCE))
+    steps, part_of = _key_steps(config.root)
+    folder = need(config.root / "features" / "imu_aria01", "egoexo4d", SOURCE)
+    listed = _listed(config.windows)
+    found = [take for take in takes if (folder / take["take_name"]).is_dir()]
+    if not found:
+        need(folder / "<take_name>" / "left.npy", "egoexo4d", SOURCE)
+    for take in found:
+        part = part_of.get(take["take_uid"], "other")
+        if part in config.parts:
+            own = listed.get(take["take_name"], [])
+            yield _recording(config, take, steps.get(take["take_uid"], []), part, own)
+
+
+def splits() -> dict[str, Split]:
+    """Return none: the publishers divide takes by lists that come with the annotations."""
+    return {}
+
+
+def _recording(
+    config: Config,
+    take: Mapping[str, Any],
+    steps: list[dict[str, Any]],
+    part: str,
+    listed: list[ListedWindow],
+) -> Recording:
+    folder = config.root / "features" / "imu_aria01" / take["take_name"]
+    tables = {
+        side: _read_motion(need(folder / f"{side}.npy", "egoexo4d", SOURCE))
+        for side in config.sensors
+    }
+    origin_ns = max(table[0, 0] for table in tables.values())
+    streams: dict[str, Stream] = {}
+    for number, (side, table) in enumerate(tables.items()):
+        name = "imu" if number == 0 else f"imu_{side}"
+        streams[name] = _motion_stream(name, side, table, origin_ns, config.has_gyro)
+    path = config.root / "features" / "omnivore_video" / f"{take['take_uid']}_aria01_rgb.pt"
+    if path.exists():
+        streams["omnivore"] = _read_omnivore(path)
+    end_s = max(s.offset_s + s.duration_s for s in streams.values())
+    return Recording(
+        id=take["take_name"],
+        subject=str(take.get("participant_uid") or take["take_name"]),
+        dataset="egoexo4d",
+        streams=streams,
+        annotations=(
+            *(a for step in steps if (a := _annotation(step, end_s)) is not None),
+            *(a for w in listed if (a := _window(w, origin_ns * 1e-9, end_s)) is not None),
+        ),
+        attributes={"take_uid": take["take_uid"], "part": part},
+        findings=(
+            *unit_findings("m/s^2", "rad/s" if config.has_gyro else None),
+            Finding(
+                check="labels.verb", status="inferred",
+                fact="The verb of a step was taken from the first known verb of its text.",
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _motion_stream(
+    name: str, side: str, table: np.ndarray, origin_ns: float, has_gyro: bool
+) -> ImuStream:
+    num = 6 if has_gyro else 3
+    times_s = (table[:, 0] - origin_ns) / 1e9
+    keep = times_s >= 0
+    values, start_s = interpolate_to_grid(
+        times_s[keep], table[keep, 1 : 1 + num].astype(np.float32), RATES_HZ[side], _MAX_GAP_S
+    )
+    return ImuStream(
+        name=name,
+        samples_TC=values.astype(np.float32),
+        rate_hz=RATES_HZ[side],
+        channels=tuple(
+            Channel.from_name(n, placement=f"head, {side} temple") for n in _COLUMNS[:num]
+        ),
+        gravity=Gravity.INCLUDED,
+        offset_s=start_s,
+    )
+
+
+def _read_motion(path: Path) -> np.ndarray:
+    """Rows of time in ns, acceleration and angular rate, in ascending time."""
+    try:
+        table = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise FileFormatError(f"{path} is no array ({error}).", "Extract it again.") from None
+    if table.ndim != 2 or table.shape[1] != 7 or len(table) < 2:
+        raise FileFormatError(
+            f"{path} has the shape {table.shape} instead of [rows, 7].", "Extract it again."
+        )
+    if not (np.diff(table[:, 0]) > 0).all():
+        raise FileFormatError(f"Times in {path} do not increase.", "Extract it again.")
+    return table.astype(np.float64)
+
+
+def _read_omnivore(path: Path) -> FeatureStream:
+    """Official features [N, 1, 1536]; their times begin with the video."""
+    import torch
+
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001  # torch raises many kinds for damaged files
+        raise FileFormatError(f"{path} holds no features ({error}).", "Fetch it again.") from None
+    return FeatureStream(
+        name="omnivore",
+        values_ND=values.float().flatten(1).numpy(),
+        extractor="omnivore",
+        window_s=CLIP_S,
+        stride_s=STRIDE_S,
+    )
+
+
+def _key_steps(root: Path) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
+    """Segments by take, and which list a take is in."""
+    steps: dict[str, list[dict[str, Any]]] = {}
+    part_of: dict[str, str] = {}
+    for part in ("val", "train"):
+        path = need(root / "annotations" / f"keystep_{part}.json", "egoexo4d", SOURCE)
+        for uid, entry in _read_json(path)["annotations"].items():
+            steps[uid] = entry["segments"]
+            part_of[uid] = part
+    return steps, part_of
+
+
+def _annotation(step: Mapping[str, Any], end_s: float) -> Annotation | None:
+    """A step as far as it lies within the motion data; None if it does not."""
+    start, end = max(0.0, float(step["start_time"])), min(end_s, float(step["end_time"]))
+    if end <= start:
+        return None
+    text = str(step.get("step_description") or step.get("step_name") or "")
+    words = re.findall(r"[a-z]+", text.lower())
+    verb = next((word for word in words if word in VERBS), "")
+    return Annotation(
+        start_s=start, end_s=end, labels=(verb,) if verb else (), text=text, verb=verb
+    )
+
+
+def _listed(paths: tuple[Path, ...]) -> dict[str, list[ListedWindow]]:
+    """Windows of all lists by take."""
+    found: dict[str, list[ListedWindow]] = {}
+    for path in paths:
+        for name, windows in read_window_list(path, len(VERBS)).items():
+            found.setdefault(name, []).extend(windows)
+    return found
+
+
+def _window(window: ListedWindow, origin_s: float, end_s: float) -> Annotation | None:
+    """A listed window on the recording's clock, as far as it lies within the motion data."""
+    shift = window.origin_s - origin_s
+    start, end = max(0.0, window.start_s + shift), min(end_s, window.end_s + shift)
+    if end <= start:
+        return None
+    verb = "" if window.label is None else VERBS[window.label]
+    return Annotation(
+        start_s=start, end_s=end, labels=(verb,) if verb else (), verb=verb, source="himu_mae",
+        track="window",
+    )  # fmt: skip
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{path} is no JSON ({error}).", "Fetch it again.") from None

@@ -93,7 +93,7 @@ def read_raw(path: Path, labels: tuple[str, ...]) -> np.ndarray:
         if file.read(1) not in (b"\n", b"\r"):
             raise FileFormatError(f"{path} ends inside a row; it is cut off.", "Fetch it again.")
     table = read_columns(path, {**dict.fromkeys(COLUMNS, "number"), "label": "text"})
-    odd = sorted({str(x) for x in set(table["label"].tolist())} - {*labels, "", "None", "nan"})
+    odd = sorted({str(x) for x in set(table["label"].tolist())} - {*labels, "", "null", "None", "nan"})
     if odd:
         raise FileFormatError(f'{path} holds the unknown class "{odd[0]}".', "Fetch it again.")
     columns = [table[name] for name in COLUMNS]

@@ -13,7 +13,7 @@ import numpy as np
 from otolith.core.errors import ConfigError, FileFormatError
 from otolith.core.files import read_json
 from otolith.datasets import Source
-from otolith.datasets._csv_columns import read_columns
+from otolith.datasets._csv_columns import Kind, read_columns
 from otolith.datasets._files import need
 from otolith.datasets._wear_rows import LIMBS, RATE_HZ, VIDEO_WIDTH, split_row
 from otolith.recordings.recording import FeatureStream
@@ -92,8 +92,11 @@ def read_raw(path: Path, labels: tuple[str, ...]) -> np.ndarray:
         file.seek(max(0, size - 1))
         if file.read(1) not in (b"\n", b"\r"):
             raise FileFormatError(f"{path} ends inside a row; it is cut off.", "Fetch it again.")
-    table = read_columns(path, {**dict.fromkeys(COLUMNS, "number"), "label": "text"})
-    odd = sorted({str(x) for x in set(table["label"].tolist())} - {*labels, "", "null", "None", "nan"})
+    kinds: dict[str, Kind] = {**dict.fromkeys(COLUMNS, "number"), "label": "text"}
+    table = read_columns(path, kinds)
+    odd = sorted(
+        {str(x) for x in set(table["label"].tolist())} - {*labels, "", "null", "None", "nan"}
+    )
     if odd:
         raise FileFormatError(f'{path} holds the unknown class "{odd[0]}".', "Fetch it again.")
     columns = [table[name] for name in COLUMNS]

@@ -196,9 +196,8 @@ def _untrained(name: str, frame: str, text: str) -> Model:
                 f'There is no model "{text}".',
                 suggest(text, [f"{name}:{frame}" for frame in get_args(Frame)]),
             )
-        settings["encoder"] = {"name": "imu_statistics", "frame": frame}
-        if triads:
-            settings["encoder"]["triads"] = tuple(triads.split(","))
+        wanted = {"triads": tuple(triads.split(","))} if triads else {}
+        settings["encoder"] = {"name": "imu_statistics", "frame": frame, **wanted}
     chosen = select(_SYSTEMS, settings)
     return Model(text, chosen.module.System(chosen.config).eval(), system_name=name)
 

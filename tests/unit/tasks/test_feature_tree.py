@@ -240,4 +240,8 @@ def test_windows_equal_the_golden_features(tmp_path):
     found = write_feature_tree(model, memory_part(recordings), tmp_path / "out", settings)
     for name in people:
         ours = np.load(found.folders[0] / f"{name}.npy")
-        np.testing.assert_allclose(ours, stored[f"inertial.{name}"], rtol=2e-6, atol=2e-6)
+        theirs = stored[f"inertial.{name}"]
+        assert ours.shape == theirs.shape
+        known = theirs != -1.0  # the publishers' word for missing; batches bridge such samples
+        assert known.mean() > 0.99
+        np.testing.assert_allclose(ours[known], theirs[known], rtol=2e-6, atol=2e-6)

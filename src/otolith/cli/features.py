@@ -27,6 +27,7 @@ def run(
         str, typer.Option(help="Video features to put behind; an empty text for none.")
     ] = "i3d",
     batch_size: Annotated[int, typer.Option(help="Windows per forward pass.")] = 256,
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     overwrite: Annotated[bool, typer.Option(help="Replace features of another model.")] = False,
 ) -> None:
     """Write one array of features per recording, in one pass; an interrupted run goes on."""
@@ -40,6 +41,7 @@ def run(
         {
             "clip": clip, "fps": fps, "name": name, "variant": variant,
             "streams": tuple(stream or ()), "video": video, "batch_size": batch_size,
+            "precision": precision,
         },
         source="otolith features",
     )  # fmt: skip

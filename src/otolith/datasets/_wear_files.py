@@ -92,7 +92,8 @@ def read_raw(path: Path, labels: tuple[str, ...]) -> np.ndarray:
         file.seek(max(0, size - 1))
         if file.read(1) not in (b"\n", b"\r"):
             raise FileFormatError(f"{path} ends inside a row; it is cut off.", "Fetch it again.")
-    kinds: dict[str, Kind] = {**dict.fromkeys(COLUMNS, "number"), "label": "text"}
+    kinds: dict[str, Kind] = dict.fromkeys(COLUMNS, "number")
+    kinds["label"] = "text"
     table = read_columns(path, kinds)
     odd = sorted(
         {str(x) for x in set(table["label"].tolist())} - {*labels, "", "null", "None", "nan"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.fixtures.gpmf_payloads import item, packet, stream, walk
+from tests.fixtures.gpmf_payloads import add_track, item, make_film, packet, stream, walk
 from tests.golden.harness import SHARED
 
 from otolith.core.errors import DataError, FileFormatError
@@ -124,3 +124,34 @@ def test_a_film_of_flipped_telemetry_is_read_or_refused(tmp_path):
             assert 1.0 <= imu.rate_hz <= 20_000.0
             assert np.isfinite(imu.samples_TC).any()
     assert num_read > 20
+
+
+def test_flipped_bits_anywhere_in_a_film_are_survived(tmp_path):
+    """Boxes, names of tracks and frames are damaged too; FFmpeg's complaints are no errors of ours."""
+    import av
+
+    import otolith
+    from otolith.core.errors import OtolithError
+
+    path = make_film(tmp_path / "a.mp4", 20, codec="mpeg4")
+    add_track(path, walk(2)[0], [0.0, 1.0])
+    data, rng = path.read_bytes(), np.random.default_rng(5)
+    boxes = data.rindex(b"moov")
+    av.logging.set_level(av.logging.PANIC)
+    outcomes = {"read": 0, "refused": 0}
+    for round_ in range(120):
+        damaged = bytearray(data)
+        first = boxes if round_ % 2 else 0
+        for at in rng.integers(first, len(data), size=3):
+            damaged[int(at)] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(damaged))
+        try:
+            otolith.open(path)
+            outcomes["read"] += 1
+        except OtolithError:
+            outcomes["refused"] += 1
+    assert min(outcomes.values()) > 5
+    handler = data.replace(b"VideoHandler", b"VideoHandle\xf2")
+    assert handler != data
+    path.write_bytes(handler)
+    assert "imu" in otolith.open(path).streams

@@ -167,6 +167,7 @@ def data_packets(
             if handler in track.metadata.get("handler_name", ""):
                 named.add(track.index)
         wanted = [t for t in tracks if t.index in named] or tracks
+        _skip_reading(container, {t.index for t in wanted})
         for packet in container.demux(wanted) if wanted else ():
             if not packet.size or packet.pts is None or packet.time_base is None:
                 continue
@@ -175,6 +176,16 @@ def data_packets(
             found.setdefault(packet.stream.index, []).append(row)
     chosen = [k for k, rows in found.items() if k in named or rows[0][2].startswith(magic)]
     yield from _with_durations(sorted(found[chosen[0]], key=lambda r: r[0]) if chosen else [])
+
+
+def _skip_reading(container: InputContainer, wanted: set[int]) -> None:
+    """Spare the disk the packets of other tracks, where this PyAV can."""
+    import av
+
+    discard = getattr(av.stream, "Discard", None)
+    for track in container.streams:
+        if discard is not None and track.index not in wanted:
+            track.discard = discard.all
 
 
 def _with_durations(
@@ -198,7 +209,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoTrack]]:
     if not path.is_file():
         raise DataError(f"There is no video {path}; it may have been moved.", "Correct its path.")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise DataError(f"{path} has no video track.", "Give a file with video.")
             yield container, container.streams.video[0]

@@ -19,11 +19,11 @@ import numpy as np
 
 from otolith.core.errors import DataError, FileFormatError
 from otolith.recordings.inference.grid import to_grid
-from otolith.recordings.inference.notes import Notes, plural
+from otolith.recordings.inference.notes import Notes, plural, some
 from otolith.recordings.inference.units import ACC_SCALES, GYRO_SCALES
 from otolith.recordings.options import ReadOptions
 from otolith.recordings.readers.gopro_axes import GRAVITY_AXES, camera_axes
-from otolith.recordings.readers.gpmf import SensorBlock, read_sensors
+from otolith.recordings.readers.gpmf import SENSORS, SensorBlock, read_sensors, sensor_keys
 from otolith.recordings.readers.packets import Packet, join_packets
 from otolith.recordings.recording import Channel, Gravity, ImuStream, Quality, Recording, Stream
 from otolith.recordings.video import data_packets, open_video
@@ -123,10 +123,12 @@ def read_blocks(packets: Iterable[tuple[float, float, bytes]], notes: Notes) -> 
         FileFormatError: All packets are damaged.
     """
     found, damaged, num_packets = [], [], 0
+    others: dict[str, None] = {}
     for start_s, duration_s, payload in packets:
         num_packets += 1
         try:
             blocks = read_sensors(payload)
+            others |= dict.fromkeys(k for k in sensor_keys(payload) if k not in SENSORS)
         except FileFormatError as error:
             damaged.append(f"at {start_s:.3f} s: {error.fact}")
             continue
@@ -144,6 +146,8 @@ def read_blocks(packets: Iterable[tuple[float, float, bytes]], notes: Notes) -> 
             "; ".join(damaged[:3]),
             "Copy the file from the camera again.",
         )
+    if others:
+        notes.add("telemetry.unused", "inferred", "Other telemetry was not read.", some(others, 12))
     if not any(b.key == "ACCL" for _, b in found):
         notes.add(
             "telemetry.none",
@@ -178,7 +182,7 @@ def motion(
     """
     sensors = {
         key: _sensor(path, key, own, options, notes)
-        for key in ("ACCL", "GYRO", "GRAV")
+        for key in SENSORS
         if (own := [(p, b) for p, b in blocks if b.key == key])
     }
     acc = sensors["ACCL"]

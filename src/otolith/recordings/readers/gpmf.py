@@ -171,6 +171,22 @@ def read_sensors(
     return found
 
 
+def sensor_keys(payload: bytes | memoryview) -> tuple[str, ...]:
+    """Return the keys of all sensors in a packet: the last item of every stream.
+
+    Raises:
+        FileFormatError: The packet is damaged.
+    """
+    keys: dict[int, str] = {}
+    stream, depth = -1, MAX_DEPTH
+    for item in items(payload):
+        if item.key == "STRM":
+            stream, depth = stream + 1, item.depth
+        elif stream >= 0 and item.depth == depth + 1:
+            keys[stream] = item.key
+    return tuple(dict.fromkeys(keys.values()))
+
+
 def numbers(item: Item) -> np.ndarray:
     """Return the numbers of an item as float64 [elements, components].
 

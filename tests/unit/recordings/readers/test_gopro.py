@@ -1,11 +1,8 @@
 """A video with telemetry as a recording: axes, units, clocks, damage."""
 
-from fractions import Fraction
-
-import av
 import numpy as np
 import pytest
-from tests.fixtures.gpmf_payloads import GRAVITY, add_track, packet, stream, walk
+from tests.fixtures.gpmf_payloads import GRAVITY, add_track, make_film, packet, stream, walk
 from tests.golden.harness import SHARED
 
 import otolith
@@ -14,27 +11,11 @@ from otolith.recordings.reading import read_recordings
 from otolith.recordings.recording import Gravity, ImuStream, VideoStream
 from otolith.recordings.store import DataFolder, write_data_folder
 
-FPS = 10
 TURN = [0, -1, 0, 1, 0, 0, 0, 0, 1]  # stored XzY -> ZXY
 
 
-def film(path, num_frames=40):
-    """A grey film of 32 x 32."""
-    with av.open(str(path), "w") as container:
-        track = container.add_stream("mpeg4", rate=FPS)
-        track.width = track.height = 32
-        track.pix_fmt = "yuv420p"
-        track.codec_context.time_base = Fraction(1, FPS)
-        for i in range(num_frames):
-            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 5 * i, np.uint8), "rgb24")
-            frame.pts = i
-            container.mux(track.encode(frame))
-        container.mux(track.encode())
-    return path
-
-
 def with_telemetry(path, packets, starts_s=None):
-    return add_track(film(path), packets, starts_s or [float(i) for i in range(len(packets))])
+    return add_track(make_film(path), packets, starts_s or [float(i) for i in range(len(packets))])
 
 
 def checks(recording, status=None):
@@ -56,6 +37,7 @@ def test_a_film_with_telemetry_is_one_recording(tmp_path):
     np.testing.assert_allclose(imu.samples_TC[:, [2, 0, 1]], acc, atol=2e-3)
     np.testing.assert_allclose(imu.samples_TC[:, [5, 3, 4]], gyro, atol=1e-3)
     assert recording.attributes["device"] == "Test Cam"
+    assert "telemetry.unused" not in checks(recording)
     assert checks(recording, "inferred") >= {"axes.acc", "axes.gyro"}
     assert "telemetry.damaged" not in checks(recording)
 
@@ -136,7 +118,7 @@ def test_gravity_of_the_camera_becomes_channels_if_it_agrees(tmp_path):
 
 
 def test_a_film_without_telemetry_is_a_camera_alone(tmp_path):
-    recording = otolith.open(film(tmp_path / "plain.mp4"))
+    recording = otolith.open(make_film(tmp_path / "plain.mp4"))
     assert list(recording.streams) == ["camera"]
     assert "telemetry.none" in checks(recording, "warning")
 
@@ -170,7 +152,7 @@ def test_packets_that_disagree_with_the_rest_are_left_out(tmp_path):
 
 
 def test_options_that_mean_nothing_for_a_film_are_refused(tmp_path):
-    path = film(tmp_path / "plain.mp4")
+    path = make_film(tmp_path / "plain.mp4")
     with pytest.raises(DataError, match=r"plain\.mp4.*rate"):
         otolith.open(path, rate_hz=100.0)
 
@@ -215,6 +197,8 @@ def test_real_files_equal_their_decoded_tables(name):
     order, signs, rate_hz, most_s = REFERENCE[name]
     recording = otolith.open(folder / f"{name}.mp4")
     imu = recording.imus["imu"]
+    unused = next(f.evidence for f in recording.findings if f.check == "telemetry.unused")
+    assert ("MAGN" in unused) == (name == "gopro_max_walk")
     table = np.loadtxt(folder / f"{name}_accl.csv", delimiter=",", skiprows=1)
     assert imu.rate_hz == pytest.approx(rate_hz, abs=0.01)
     np.testing.assert_allclose(imu.samples_TC[:, :3], table[:, 1:][:, order] * signs, atol=2e-4)
@@ -245,7 +229,7 @@ def test_labelling_embedding_and_drawing_a_film(tmp_path):
     assert len(features) == 4
     assert np.isfinite(features).all()
     assert draw_recording(recording, tmp_path / "walk.png").stat().st_size > 10_000
-    plain = otolith.open(film(tmp_path / "plain.mp4"))
+    plain = otolith.open(make_film(tmp_path / "plain.mp4"))
     for use in (
         lambda: load_model("statistics").embed(plain, window_s=2.0),
         lambda: draw_recording(plain, tmp_path / "plain.png"),

@@ -7,7 +7,14 @@ import pytest
 from tests.fixtures.gpmf_payloads import container, item, packet, samples, stream, text
 
 from otolith.core.errors import FileFormatError
-from otolith.recordings.readers.gpmf import MAX_DEPTH, MAX_ITEMS, items, numbers, read_sensors
+from otolith.recordings.readers.gpmf import (
+    MAX_DEPTH,
+    MAX_ITEMS,
+    items,
+    numbers,
+    read_sensors,
+    sensor_keys,
+)
 
 
 def test_values_are_divided_by_the_scale_and_facts_are_read():
@@ -58,6 +65,16 @@ def test_unknown_items_and_empty_sensors_are_passed_over():
     )
     assert read_sensors(payload) == []
     assert {i.key for i in items(payload)} >= {"DEVC", "STRM", "FACE", "GPS5"}
+
+
+def test_the_keys_of_all_sensors_are_the_last_items_of_their_streams():
+    payload = packet(
+        stream("ACCL", [[1, 2, 3]], total=1, unit=""),
+        container("STRM", text("STNM", "Faces"), item("FACE", "?", 14, 0)),
+        container("STRM", item("GPS5", "l", 20, 1, bytes(20))),
+        container("STRM"),
+    )
+    assert sensor_keys(payload) == ("ACCL", "FACE", "GPS5")
 
 
 def test_padding_at_the_end_is_no_item():

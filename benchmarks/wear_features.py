@@ -1,7 +1,7 @@
 """Features of one WEAR subject, 12 channels at 50 Hz, 2 s windows every second, written as a tree.
 
-Beside it, alternately with `--plain`, the loop of the original: one window after the other, the
-whole subject twice. Prints one JSON line. The model is the system of a recipe with fresh weights, such as
+Beside it, alternately with `--plain`, the loop of the original: one window after the other in
+float32, the whole subject twice. Prints one JSON line. The model is the system of a recipe with fresh weights, such as
 `--recipe himu_mae/wear`, or without one the window statistics of the four limbs.
 """
 

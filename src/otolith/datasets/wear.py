@@ -51,6 +51,13 @@ LABELS = (
     "stretching (hamstrings)", "stretching (lumbar rotation)", "push-ups", "push-ups (complex)",
     "sit-ups", "sit-ups (complex)", "burpees", "lunges", "lunges (complex)", "bench-dips",
 )  # fmt: skip
+_SYNONYMS = {
+    **{label: "jogging" for label in LABELS if label.startswith("jogging")},
+    "push-ups": "push_up",
+    "push-ups (complex)": "push_up",
+    "sit-ups": "sit_up",
+    "sit-ups (complex)": "sit_up",
+}
 PEOPLE = tuple(f"sbj_{i}" for i in range(18))
 
 SOURCE = Source(
@@ -76,7 +83,7 @@ CARD = Card(
     gravity=Gravity.INCLUDED,
     num_subjects=len(PEOPLE),
     labels=LABELS,
-    label_groups=groups_of(LABELS),
+    label_groups=groups_of(LABELS, _SYNONYMS),
     caveats=(
         "For non-commercial use.",
         "Acceleration without gyroscope, 12 channels in one stream; missing samples stay missing.",

@@ -189,6 +189,44 @@ def test_names_that_leave_the_tree_are_refused(tmp_path, settings):
         )
 
 
+class Projection(Flat):
+    """A debug model with weights."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = torch.nn.Linear(100, 16)
+
+    def embed(self, batch):
+        return self.layer(super().embed(batch) / 1000.0)
+
+
+def test_bfloat16_changes_features_a_little(tmp_path):
+    part, model = memory_part([recording()]), Model("projection", Projection().eval())
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        settings = Config(streams=("imu",), video="", variant=precision, precision=precision)
+        folder = write_feature_tree(model, part, tmp_path, settings).folders[0]
+        found[precision] = np.load(folder / "sbj_0.npy")
+    assert found["bfloat16"].dtype == np.float32
+    np.testing.assert_allclose(*found.values(), atol=0.02)
+    assert not np.array_equal(*found.values())
+
+
+def test_weights_on_disk_tell_models_of_one_name_apart(tmp_path):
+    part, settings = memory_part([recording()]), Config(streams=("imu",), video="")
+    for content, is_other in ((b"one", False), (b"one", False), (b"two", True)):
+        weights = tmp_path / "run" / "model.safetensors"
+        weights.parent.mkdir(exist_ok=True)
+        weights.write_bytes(content)
+        model = Model("run", Flat().eval(), path=weights.parent)
+        if is_other:
+            with pytest.raises(ConfigError, match="another model"):
+                write_feature_tree(model, part, tmp_path / "out", settings)
+        else:
+            write_feature_tree(model, part, tmp_path / "out", settings)
+
+
 def test_the_command_on_a_release(tmp_path, monkeypatch):
     monkeypatch.setenv("OTOLITH_HOME", str(tmp_path / "home"))
     root = write_wear(tmp_path / "wear", wear_signals(1000, people=(0, 7)), combined=False)

@@ -1,6 +1,7 @@
 """Every encoder keeps its promises; a new file in `encoders` is tested without being named here.
 
-A motion encoder (`imu_*`) takes a batch with the stream `imu` and gives `Tokens`. One with weights
+A motion encoder (`imu_*`) takes a batch with the stream `imu` and gives `Tokens`. One whose pooled
+vector is not as wide as its tokens has the attribute `width`, that of the vector. One with weights
 has a size called `debug`: a key of its `PRESETS`, given as the setting `preset`.
 """
 
@@ -63,7 +64,8 @@ def test_it_has_settings_an_encoder_and_a_description(name):
 
 @pytest.mark.parametrize("name", MOTION)
 def test_shapes_fit_and_everything_is_finite(name):
-    tokens = build(name)(batch_of_three())
+    encoder = build(name)
+    tokens = encoder(batch_of_three())
     assert isinstance(tokens, Tokens)
     batch, num, width = tokens.features_BND.shape
     sizes = torch.tensor(tokens.grid.sizes)
@@ -71,7 +73,7 @@ def test_shapes_fit_and_everything_is_finite(name):
     assert tokens.mask_BN.shape == (batch, num)
     assert tokens.mask_BN.dtype == torch.bool
     assert tokens.mask_BN.any(1).all()
-    assert tokens.pooled_BD.shape == (batch, width)
+    assert tokens.pooled_BD.shape == (batch, getattr(encoder, "width", width))
     assert torch.isfinite(tokens.features_BND).all()
     assert torch.isfinite(tokens.pooled_BD).all()
     assert len(tokens.grid.axes) == len(tokens.grid.sizes)

@@ -23,6 +23,16 @@ EVERY_STEP = Augment(
         "resample": 0.7,
         "channel_dropout": 0.7,
         "mirror": 0.5,
+        "speed": 0.5,
+        "spectral_tilt": 0.5,
+        "dynamic_gain": 0.5,
+        "balance": 0.5,
+        "sensor_noise": 0.5,
+        "crop": 0.5,
+        "gyro_dropout": 0.5,
+        "gravity_removal": 0.5,
+        "low_pass": 0.5,
+        "decimate": 0.5,
     }
 )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otolith.cli import _download, _import
+from otolith.cli import _download, _import, _revalexo, _simulate
 from otolith.cli._findings import say_findings, say_total
 from otolith.cli._show import errors, facts, results, say, table
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Recordings and data sets.")
 app.command("download")(_download.run)
 app.command("import")(_import.run)
+app.add_typer(_simulate.app, name="simulate")
+app.command("revalexo-pairs")(_revalexo.run)
 _MAX_PROBLEMS = 20
 
 

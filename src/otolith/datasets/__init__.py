@@ -6,6 +6,8 @@ A component file holds
 `Config` (settings class with at least `root: Path`, the folder of the official release),
 `recordings(config) -> Iterator[Recording]` (in SI units, one subject session each) and
 `splits() -> dict[str, Split]`, the first of which `make_dataset` uses; empty if there is none.
+A file may also hold `release_splits(config) -> dict[str, Split]`, for splits that only the files of the
+release list; it is called when the release is converted.
 """
 
 from __future__ import annotations

@@ -90,9 +90,10 @@ def prepare(
         "citation": module.SOURCE.cite,
         "settings": _kept_settings(config),
     }
+    splits = {**module.splits(), **getattr(module, "release_splits", lambda _: {})(config)}
     folder = write_data_folder(
         Path(target), module.recordings(config), name=name, card=card,
-        splits=to_plain(module.splits()), overwrite=overwrite, progress=progress,
+        splits=to_plain(splits), overwrite=overwrite, progress=progress,
     )  # fmt: skip
     return folder.path
 

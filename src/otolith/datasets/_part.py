@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from otolith.recordings.store import DataFolder
@@ -33,3 +33,13 @@ class DatasetPart:
     def __len__(self) -> int:
         """Return the number of recordings."""
         return len(self.recording_ids)
+
+
+def derived_from(part: Any) -> tuple[str, ...]:
+    """Return the data sets that a simulated one was made from; its people are `<data set>/<person>`.
+
+    Args:
+        part: A part; recordings in memory have no card and are derived from nothing.
+    """
+    card = getattr(part.folder, "info", {}).get("card") or {}
+    return tuple(card.get("derived_from") or ())

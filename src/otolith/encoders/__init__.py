@@ -40,7 +40,8 @@ class Tokens:
         grid: Layout of the tokens.
         keep_BN: int64 indices of the kept tokens of a masked encoder; None = all.
         levels: Features of a pyramid, finest first; empty if there is none.
-        pooled_BD: One vector per sample.
+        pooled_BD: One vector per sample; where it is not as wide as the tokens, the encoder's
+            `width` tells its width.
     """
 
     features_BND: Tensor

@@ -145,6 +145,7 @@ def card_of(
         "cite": card.get("citation") or source.get("cite"),
         "homepage": source.get("homepage"),
         "same people as": ", ".join(card.get("same_people_as") or ()),
+        "simulated from": ", ".join(card.get("derived_from") or ()),
     }
     return Card(
         title=f"Data: {name}",

@@ -57,6 +57,11 @@ def spectral_statistics(
     return dict(zip(names, out.unbind(-1), strict=True))
 
 
+def power_of(spectrum: Tensor) -> Tensor:
+    """Return the squared magnitude of complex numbers."""
+    return spectrum.real.square() + spectrum.imag.square()
+
+
 def _names(bands_hz: Sequence[float]) -> list[str]:
     bands = [f"log_power_{a:g}_{b:g}hz" for a, b in itertools.pairwise(bands_hz)]
     return ["jerk", "spectral_entropy", "dominant_hz", *bands]
@@ -74,8 +79,7 @@ def _measure(
     """All measures [B, S, M] of samples that share rate and length of the transform."""
     table = _table(rate_hz, length, bands_hz)
     spectrum = torch.fft.rfft(weighted_BST[..., : min(length, weighted_BST.shape[-1])], n=length)
-    parts = torch.view_as_real(spectrum[..., : len(table)])
-    power = parts.square().sum(-1) / scale_BS[..., None]
+    power = power_of(spectrum[..., : len(table)]) / scale_BS[..., None]
     sums = power @ torch.as_tensor(table).to(power)
     num_bands = len(bands_hz) - 1
     bands, cells, squared_jerk = sums.split([num_bands, table.shape[1] - num_bands - 1, 1], dim=-1)

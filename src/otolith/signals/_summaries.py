@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from otolith.signals._arrays import sort_last
 
 PERCENTILES = (5, 25, 50, 75, 95)
 _MIN_VARIANCE = 1e-12
@@ -88,10 +89,7 @@ def principal_deviations(a_BT: Tensor, b_BT: Tensor, count_B: Tensor) -> tuple[T
 def _sorted(series_BST: Tensor, mask_BST: Tensor) -> tuple[Tensor, Tensor]:
     """Real values in ascending order (then infinities), and the index of the largest [B, S]."""
     filled = torch.where(mask_BST, series_BST, torch.inf)
-    if filled.requires_grad or filled.device.type != "cpu":
-        ordered = filled.sort(dim=-1).values
-    else:  # numpy sorts short rows some twenty times faster than torch (measured)
-        ordered = torch.from_numpy(np.sort(filled.contiguous().numpy(), axis=-1))
+    ordered = sort_last(filled)
     return ordered, (mask_BST.sum(-1) - 1).clamp(min=0)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from otolith.core.errors import CheckpointError
@@ -78,6 +80,28 @@ class System(nn.Module, ABC):
             "Use a text-aligned system.",
         )
 
+    def score_words(
+        self, batch: Batch, words: Sequence[str], *, temperature: float = 0.05
+    ) -> Tensor:
+        """Return log probabilities of labels given as words [B, L]; the labels are all there is.
+
+        Args:
+            batch: Samples.
+            words: Labels.
+            temperature: Sharpness of cosines where these are all that a system has
+                (cosine / temperature); systems with probabilities of their own do not use it.
+
+        Raises:
+            CheckpointError: The system knows no text.
+        """
+        texts = F.normalize(self.embed_texts(words).float(), dim=-1)
+        features_BD = F.normalize(self.embed(batch).float(), dim=-1)
+        if texts.ndim == 2:
+            cosine_BL = features_BD @ texts.T
+        else:  # several prototypes per label: the nearest counts
+            cosine_BL = torch.einsum("bd,lpd->blp", features_BD, texts).amax(2)
+        return (cosine_BL / temperature).log_softmax(1)
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`.
 
@@ -103,6 +127,20 @@ class System(nn.Module, ABC):
 
     def skip_step(self) -> None:
         """Forget what `loss` noted for `after_step`, because the step changes no weights."""
+
+    def adapt_weights(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Bring weights of a related model into this one's shapes before a run starts from them.
+
+        Args:
+            weights: Weights of the model to start from, by our keys.
+
+        Returns:
+            The weights to load; keys and shapes that still do not fit are refused as usual.
+
+        Raises:
+            CheckpointError: They cannot be brought into these shapes.
+        """
+        return weights
 
     @classmethod
     def from_official(

@@ -42,7 +42,8 @@ def import_official(
         raise CheckpointError(
             f"{name} has no official form.", f"Choose one of: {', '.join(_with_official_form())}."
         )
-    state: Mapping[str, Tensor] = sections.get("model_state_dict", {})
+    only = next(iter(sections.values())) if len(sections) == 1 else {}
+    state: Mapping[str, Tensor] = sections.get("model_state_dict", only)
     if component.official_has_sections:
         state = {f"{s}.{key}": value for s, part in sections.items() for key, value in part.items()}
     made, report = component.from_official(state, given)

@@ -130,6 +130,39 @@ class Model:
         with torch.inference_mode():
             return self.system.embed_texts(texts).float().cpu().numpy()
 
+    def score_words(
+        self, batch: Batch, words: Sequence[str], *, temperature: float = 0.05
+    ) -> np.ndarray:
+        """Return log probabilities [B, L] of labels given as words; see `System.score_words`.
+
+        Raises:
+            CheckpointError: The model was not aligned with text.
+        """
+        self.require_text()
+        self.system.eval()
+        with torch.inference_mode():
+            scores = self.system.score_words(batch, words, temperature=temperature)
+        return scores.float().cpu().numpy()
+
+    def score_windows(
+        self,
+        windows: WindowDataset,
+        words: Sequence[str],
+        *,
+        temperature: float = 0.05,
+        batch_size: int = 256,
+        show: bool | None = None,
+    ) -> np.ndarray:
+        """Return log probabilities [N, L] of every window; see `score_words`."""
+        scores_NL = np.empty((len(windows), len(words)), np.float32)
+        with progress(len(windows), f"{self.name}: scoring windows", show=show) as bar:
+            for start in range(0, len(windows), batch_size):
+                ids = np.arange(start, min(start + batch_size, len(windows)))
+                batch = windows.batch(ids, epoch=0)
+                scores_NL[ids] = self.score_words(batch, words, temperature=temperature)
+                bar.advance(len(ids))
+        return scores_NL
+
     def require_text(self) -> None:
         """Raise a `CheckpointError` if the model was not aligned with text."""
         if not self.has_text:

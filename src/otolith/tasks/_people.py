@@ -15,6 +15,7 @@ from otolith.core.registry import Registry
 from otolith.windows.splits import group_folds
 
 EVERYONE = "*"
+_ALL = "/*"
 _DATASETS = Registry("otolith.datasets", "data set")
 
 
@@ -44,13 +45,18 @@ def seen_people(
         provenance: As saved with the weights.
         dataset: Name of the data set.
         relatives: Further data sets with the same people, such as those its own card names.
+            `name/*` says that the people of `name` are called `name/<person>` in this data set.
     """
     seen: set[str] = set()
-    same = {*_same_people(dataset), *relatives}
+    origins = {name.removesuffix(_ALL) for name in relatives if name.endswith(_ALL)}
+    same = {*_same_people(dataset), *relatives, *(r for o in origins for r in _same_people(o))}
     for name, people in _trained_on(provenance):
+        # A recording of an unknown person may show anyone.
+        known = {EVERYONE} if "" in people or not people else people
         if name == dataset:
-            # A recording of an unknown person may show anyone.
-            seen |= {EVERYONE} if "" in people or not people else people
+            seen |= known
+        elif name in origins:
+            seen |= known & {EVERYONE} or {f"{name}/{person}" for person in known}
         elif name in same:
             seen.add(EVERYONE)
     return seen
@@ -95,9 +101,18 @@ def used_labels(provenance: Mapping[str, Any]) -> bool:
 
 
 def _trained_on(provenance: Mapping[str, Any]) -> Iterator[tuple[str, set[str]]]:
-    """Data sets with their people, of a model and of all models it started from."""
+    """Data sets with their people, of a model and of all models it started from.
+
+    Whoever learned from a simulation saw the people that it was derived from.
+    """
     for name, parts in provenance.get("data", {}).get("datasets", {}).items():
-        yield name, {*parts.get("train_subjects", []), *parts.get("validation_subjects", [])}
+        people = {*parts.get("train_subjects", []), *parts.get("validation_subjects", [])}
+        yield name, people
+        for origin in parts.get("derived_from", ()):
+            mine = {p.removeprefix(f"{origin}/") for p in people if p.startswith(f"{origin}/")}
+            unknown = {""} if "" in people or not people else set()
+            if mine or unknown:
+                yield origin, mine | unknown
     if provenance.get("init_provenance"):
         yield from _trained_on(provenance["init_provenance"])
 

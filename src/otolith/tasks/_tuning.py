@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -198,11 +198,21 @@ def classify(system: Classifier, windows: WindowDataset, rows: np.ndarray, size:
     return np.concatenate(parts)
 
 
-def people_facts(data: Labelled, train: np.ndarray, validation: np.ndarray) -> dict[str, Any]:
-    """Return who was learned from, in the form that the leak guard reads."""
+def people_facts(
+    data: Labelled, train: np.ndarray, validation: np.ndarray, origins: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return who was learned from, in the form that the leak guard reads.
+
+    Args:
+        data: Labelled windows.
+        train: Windows to learn from.
+        validation: Windows that choose the epoch.
+        origins: Data sets that this one was derived from, if it is a simulation.
+    """
     return {
         "train_subjects": np.unique(data.subject_N[train]).tolist(),
         "validation_subjects": np.unique(data.subject_N[validation]).tolist(),
+        **({"derived_from": list(origins)} if origins else {}),
     }
 
 

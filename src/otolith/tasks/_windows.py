@@ -12,7 +12,7 @@ from pydantic import Field
 
 from otolith.core.config import config
 from otolith.core.errors import DataError, suggest
-from otolith.datasets._part import DatasetPart
+from otolith.datasets._part import DatasetPart, derived_from
 from otolith.tasks._model import Model
 from otolith.tasks._people import (
     Fold,
@@ -50,6 +50,11 @@ class EvaluationWindows:
         stride_s: Distance of neighbouring windows in s; None = the length (no overlap).
         min_label_share: Smallest share of a window that must carry its label.
         streams: Motion streams to use, each gives windows of its own; empty = all.
+        joint: Give windows of all streams together, which may hold video, for models of several
+            sensors or modalities.
+        channels: Patterns of channel names to keep, such as `*acc_*`; empty = all.
+        video_fps: Frames per second that are read from video.
+        video_size_px: Height and width that frames are scaled to.
         labels: Class names to keep, in this order; empty = all of the data set that occur.
         never_test: People that are learned from but never tested, besides those that the model
             was trained on; so that several models are tested on the same people.
@@ -59,6 +64,10 @@ class EvaluationWindows:
     stride_s: Seconds | None = None
     min_label_share: Share = 0.6
     streams: tuple[str, ...] = ()
+    joint: bool = False
+    channels: tuple[str, ...] = ()
+    video_fps: Annotated[float, Field(gt=0)] = 8.0
+    video_size_px: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] = (224, 224)
     labels: tuple[str, ...] = ()
     never_test: tuple[str, ...] = ()
 
@@ -111,7 +120,10 @@ def labelled_windows(part: DatasetPart, settings: EvaluationWindows) -> Labelled
         window_s=settings.window_s,
         stride_s=settings.stride_s,
         streams=settings.streams,
-        separate=True,
+        separate=not settings.joint,
+        channels=settings.channels,
+        video_fps=settings.video_fps,
+        video_size_px=settings.video_size_px,
         label_rule="majority",
         min_label_share=settings.min_label_share,
     )
@@ -206,8 +218,12 @@ def about_origin(model: Model, part: DatasetPart) -> tuple[str, ...]:
 
 
 def relatives_of(part: DatasetPart) -> tuple[str, ...]:
-    """Data sets with the same people that the data set's own card names."""
-    return tuple(part.folder.info.get("card", {}).get("same_people_as") or ())
+    """Data sets with the same people that the data set's own card names.
+
+    Those that a simulation was derived from are given as `name/*`; see `seen_people`.
+    """
+    named = part.folder.info.get("card", {}).get("same_people_as") or ()
+    return (*named, *(f"{origin}/*" for origin in derived_from(part)))
 
 
 def _about_seen(model: Model, part: DatasetPart, seen: set[str], tested: int) -> list[str]:

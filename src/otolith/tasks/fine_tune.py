@@ -14,7 +14,7 @@ from pydantic import Field
 from otolith.core.config import config, to_plain
 from otolith.core.errors import TrainingError
 from otolith.core.progress import progress
-from otolith.datasets._part import DatasetPart
+from otolith.datasets._part import DatasetPart, derived_from
 from otolith.tasks._model import Model
 from otolith.tasks._people import Fold
 from otolith.tasks._result import Result
@@ -156,7 +156,9 @@ def _keep(
         "init_from": str(model.path or model.name),
         "init_provenance": model.provenance,
         "data": {
-            "datasets": {part.name: people_facts(data, train, validation)},
+            "datasets": {
+                part.name: people_facts(data, train, validation, derived_from(part)),
+            },
             "labels": list(data.labels),
         },
     }

@@ -17,7 +17,7 @@ from otolith.core.errors import DataError, suggest
 from otolith.core.progress import progress
 from otolith.recordings.recording import Annotation, Recording
 from otolith.systems.classifier import System as Classifier
-from otolith.tasks._classifiers import fit_logistic, similarity, softmax
+from otolith.tasks._classifiers import fit_logistic, softmax
 from otolith.tasks._model import Model
 from otolith.tasks._windows import Labelled, Seconds, Share
 from otolith.windows.batch import Batch
@@ -218,10 +218,10 @@ def _scorer(
     if not labels:
         fact, remedy = _NO_LABELS
         raise DataError(fact.format(model=model.name), remedy)
-    texts = model.embed_texts(labels)
+    model.require_text()
 
     def score(batch: Batch) -> np.ndarray:
-        return softmax(similarity(model.embed_batch(batch), texts) / settings.temperature)
+        return np.exp(model.score_words(batch, labels, temperature=settings.temperature))
 
     return score, tuple(labels), "words alone"
 

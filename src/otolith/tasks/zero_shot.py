@@ -9,7 +9,6 @@ import numpy as np
 from otolith.core.config import config
 from otolith.datasets._labels import group_of, group_tables
 from otolith.datasets._part import DatasetPart
-from otolith.tasks._classifiers import similarity
 from otolith.tasks._model import Model
 from otolith.tasks._people import refuse_if_seen
 from otolith.tasks._result import Predictions, Result, summarise
@@ -56,7 +55,7 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
     data = labelled_windows(part, settings.windows)
     names = data.labels if not settings.open_set else settings.candidates or all_words()
     words = [settings.texts.get(name, name) for name in names]
-    scores = similarity(model.embed_windows(data.windows), model.embed_texts(words))
+    scores = model.score_windows(data.windows, words)
     chosen = scores.argmax(axis=1)
     labels, truth, predicted = data.labels, data.label_N, chosen
     if settings.open_set:

@@ -44,13 +44,17 @@ class ScheduleConfig:
         warmup_epochs: Length of the warm-up in epochs.
         warmup_steps: Length of the warm-up in optimizer steps; excludes `warmup_epochs`.
         floor: Factor at the end of the run.
+        milestones: Epochs at which `steps` lowers the rate.
+        factor: What `steps` multiplies the rate by at each of them.
     """
 
-    name: Literal["constant", "linear", "cosine"] = "cosine"
+    name: Literal["constant", "linear", "cosine", "half_cosine", "steps"] = "cosine"
     per: Literal["step", "epoch"] = "step"
     warmup_epochs: Annotated[float, Field(ge=0.0)] | None = None
     warmup_steps: Annotated[int, Field(ge=0)] | None = None
     floor: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    milestones: tuple[Annotated[float, Field(ge=0.0)], ...] = ()
+    factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
 
     @pydantic.model_validator(mode="after")
     def _one_warmup(self) -> ScheduleConfig:
@@ -58,6 +62,8 @@ class ScheduleConfig:
             raise ValueError("give warmup_epochs or warmup_steps, not both")
         if self.per == "epoch" and self.warmup_steps is not None:
             raise ValueError("a schedule per epoch takes warmup_epochs, not warmup_steps")
+        if (self.name == "steps") != bool(self.milestones):
+            raise ValueError("milestones belong to the schedule steps, which needs them")
         return self
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import torch
 
 from otolith.core.errors import ConfigError, suggest
 from otolith.core.randomness import rng
+from otolith.datasets._part import derived_from
 from otolith.training.loaders import BatchLoader
 from otolith.training.recipe import DataConfig, Recipe, SamplingConfig
 from otolith.windows.dataset import WindowDataset
@@ -75,7 +76,8 @@ def build_loaders(
         spec = replace(spec, label_rule="none", keep_unlabelled=True)
     labels = None if config.is_pretrain else _wanted_labels(recipe, parts)
     everything = WindowDataset(parts, spec, labels=labels, seed=recipe.seed)
-    held_out = hold_out(everything.table, config.validation_fraction, recipe.seed)
+    origins = {part.name: derived_from(part) for part in parts}
+    held_out = hold_out(everything.table, config.validation_fraction, recipe.seed, origins)
     train = everything.select(~held_out).with_transform(
         Augmenter(config.augment) if config.augment.steps else None
     )
@@ -97,17 +99,24 @@ def build_loaders(
         validation = make_loader(
             chosen, GlobalBatchSampler(len(chosen), size, buckets=buckets, **shared), **loading
         )
-    facts = _facts(everything.table, held_out)
+    facts = _facts(everything.table, held_out, origins)
     return make_loader(train, sampler, **loading), validation, facts
 
 
-def hold_out(table: WindowTable, fraction: float, seed: int) -> np.ndarray:
+def hold_out(
+    table: WindowTable,
+    fraction: float,
+    seed: int,
+    origins: Mapping[str, Sequence[str]] | None = None,
+) -> np.ndarray:
     """Choose people for validation in every data set; nobody is in both parts.
 
     Args:
         table: Windows.
         fraction: Share of the people of each data set; at least one person if there are two.
         seed: Seed of the choice.
+        origins: Data set -> those that it was derived from. A person of a simulation is on the side
+            of the person that it was made from.
 
     Returns:
         bool [N], True = validation. A data set with one (or no known) person gives none.
@@ -115,13 +124,27 @@ def hold_out(table: WindowTable, fraction: float, seed: int) -> np.ndarray:
     held_out = np.zeros(len(table), dtype=bool)
     if fraction == 0.0:
         return held_out
-    for number, name in enumerate(table.dataset_names):
-        mine = table.dataset == number
+    origins = origins or {}
+    side: dict[str, bool] = {}  # person, as `<origin>/<person>` -> whether held out
+    # Stable sort: simulations come last, the others in their order.
+    for name in sorted(table.dataset_names, key=lambda n: bool(origins.get(n))):
+        mine = table.dataset == table.dataset_names.index(name)
         people = np.unique(table.subject[mine])
+        names = {p: _origin_person(table.subject_names[p], origins) for p in people.tolist()}
+        open_ = np.asarray([p for p in people.tolist() if names[p] not in side], people.dtype)
         count = max(1, round(fraction * len(people))) if len(people) > 1 else 0
-        chosen = rng(seed, purpose=f"validation/{name}").permutation(people)[:count]
-        held_out |= mine & np.isin(table.subject, chosen)
+        count = max(0, count - sum(side.get(n, False) for n in names.values()))
+        chosen = rng(seed, purpose=f"validation/{name}").permutation(open_)[:count]
+        side |= {names[p]: p in chosen for p in open_.tolist()}
+        held_out |= mine & np.isin(table.subject, [p for p in names if side[names[p]]])
     return held_out
+
+
+def _origin_person(subject: str, origins: Mapping[str, Sequence[str]]) -> str:
+    """`simulation/origin/person` -> `origin/person`; other names stay."""
+    dataset, _, person = subject.partition("/")
+    is_derived = person.partition("/")[0] in origins.get(dataset, ())
+    return person if is_derived else subject
 
 
 def _wanted_labels(recipe: Recipe, parts: Sequence[DatasetPart]) -> tuple[str, ...] | None:
@@ -180,13 +203,16 @@ def _channel_counts(
     return counts
 
 
-def _facts(table: WindowTable, held_out: np.ndarray) -> dict[str, Any]:
+def _facts(
+    table: WindowTable, held_out: np.ndarray, origins: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
     subjects, datasets = table.subjects.astype(str), table.datasets.astype(str)
     return {
         "datasets": {
             name: {
                 "train_subjects": _people(subjects[(datasets == name) & ~held_out]),
                 "validation_subjects": _people(subjects[(datasets == name) & held_out]),
+                **({"derived_from": list(origins[name])} if origins.get(name) else {}),
             }
             for name in table.dataset_names
         },

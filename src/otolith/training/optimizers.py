@@ -61,7 +61,10 @@ def schedule_factor(
     if warmup is None:
         warmup = (config.warmup_epochs or 0.0) * scale
     position = epoch if config.per == "epoch" else step
-    return SCHEDULES[config.name](position, warmup, epochs * scale, config.floor)
+    extra: dict[str, Any] = {}
+    if config.name == "steps":
+        extra = {"milestones": [m * scale for m in config.milestones], "factor": config.factor}
+    return SCHEDULES[config.name](position, warmup, epochs * scale, config.floor, **extra)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -124,6 +124,7 @@ def init_from(system: System, path: Path, *, strict: bool = True) -> KeyReport:
     """
     folder = _weights_folder(Path(path))
     _, weights = read_model(folder)
+    weights = system.adapt_weights(weights)
     return load_weights(system, weights, source=str(folder), strict=strict)
 
 

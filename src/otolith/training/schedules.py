@@ -8,6 +8,7 @@ schedule has no state and a resumed run needs only its position. `warmup_linear`
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def constant(position: float, warmup: float, total: float, floor: float = 0.0) -> float:
@@ -60,4 +61,48 @@ def warmup_cosine(epoch: float, warmup_epochs: float, epochs: float, floor: floa
     return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-SCHEDULES = {"constant": constant, "linear": warmup_linear, "cosine": warmup_cosine}
+def half_cosine(position: float, warmup: float, total: float, floor: float = 0.0) -> float:
+    """Rise linearly from 0 at position 0 to 1, then fall along half a cosine to `floor`.
+
+    The schedule of masked autoencoders (He et al., CVPR 2022); unlike `warmup_cosine` it starts at 0.
+
+    Args:
+        position: Step or epoch, 0-based.
+        warmup: Length of the warm-up in the unit of `position`.
+        total: Length of the run.
+        floor: Factor at the end; the warm-up does not know it.
+
+    Returns:
+        Factor in [0, 1].
+    """
+    if position < warmup:
+        return position / warmup
+    progress = min(1.0, (position - warmup) / (total - warmup)) if total > warmup else 1.0
+    return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def steps(
+    position: float, warmup: float, total: float, floor: float = 0.0, *,
+    milestones: Sequence[float] = (), factor: float = 0.5,
+) -> float:  # fmt: skip
+    """Rise as position / warmup, then multiply by `factor` at every milestone that was reached.
+
+    Args:
+        position: Step or epoch, 0-based.
+        warmup: Length of the warm-up in the unit of `position`.
+        total: Length of the run; not used.
+        floor: Smallest factor.
+        milestones: Positions at which the rate falls.
+        factor: What it is multiplied by.
+    """
+    rise = min(1.0, position / warmup) if warmup > 0 else 1.0
+    return max(floor, rise * factor ** sum(position >= at for at in milestones))
+
+
+SCHEDULES = {
+    "constant": constant,
+    "linear": warmup_linear,
+    "cosine": warmup_cosine,
+    "half_cosine": half_cosine,
+    "steps": steps,
+}

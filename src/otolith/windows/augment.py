@@ -88,7 +88,7 @@ def time_warp(x_BTC: Tensor, gauss_BK: Tensor, strength: float, length_B: Tensor
     moved[:, 0], moved[:, -1] = 0, 1
     moved = moved.sort(1).values
     curve_BT = torch.einsum("btk,bk->bt", _cubic(length_B, gauss_BK.shape[1], x_BTC), moved)
-    return _read_at(x_BTC, curve_BT.clamp(0, 1) * (length_B[:, None] - 1), length_B)
+    return read_at(x_BTC, curve_BT.clamp(0, 1) * (length_B[:, None] - 1), length_B)
 
 
 def magnitude_warp(
@@ -128,7 +128,7 @@ def resample(x_BTC: Tensor, factor_B: Tensor, length_B: Tensor) -> Tensor:
     step_B = (length_B - 1) / (new_B - 1).clamp(min=1)
     time = torch.arange(x_BTC.shape[1], dtype=torch.float64)
     place_BT = torch.minimum(time * step_B[:, None], (length_B - 1)[:, None].double())
-    return _read_at(x_BTC, place_BT, length_B)
+    return read_at(x_BTC, place_BT, length_B)
 
 
 def rotate(x_BTC: Tensor, rotation_BL33: Tensor, channels: Sequence[Channel]) -> Tensor:
@@ -176,8 +176,8 @@ def _take_rows(x_BTC: Tensor, index_BT: Tensor) -> Tensor:
     return x_BTC.reshape(-1, x_BTC.shape[2]).index_select(0, rows).reshape(x_BTC.shape)
 
 
-def _read_at(x_BTC: Tensor, place_BT: Tensor, length_B: Tensor) -> Tensor:
-    """Read signals between rows, linearly; rows behind the length stay zero."""
+def read_at(x_BTC: Tensor, place_BT: Tensor, length_B: Tensor) -> Tensor:
+    """Read signals at places between rows, linearly; rows behind the length stay zero."""
     last = (length_B[:, None] - 1).clamp(min=0)
     low = place_BT.floor().long().clamp(min=0)
     low = torch.minimum(low, last)

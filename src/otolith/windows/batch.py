@@ -15,7 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otolith.recordings.recording import Channel
+from otolith.recordings.recording import Channel, Gravity
+
+GRAVITY_UNKNOWN, GRAVITY_REMOVED, GRAVITY_INCLUDED = -1, 0, 1
+GRAVITY_CODES: dict[str, int] = {
+    Gravity.UNKNOWN.value: GRAVITY_UNKNOWN,
+    Gravity.REMOVED.value: GRAVITY_REMOVED,
+    Gravity.INCLUDED.value: GRAVITY_INCLUDED,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,9 @@ class StreamBatch:
         channel_mask_BC: bool, True = real channel; None for streams without channels.
         channels: Per sample the channels, in column order; empty if none. A named channel whose
             `channel_mask_BC` is False holds no value in this sample.
+        gravity_B: int8, whether acceleration contains gravity: `GRAVITY_INCLUDED`,
+            `GRAVITY_REMOVED` or `GRAVITY_UNKNOWN`; None for streams without channels, and where
+            it was not looked up (unknown).
     """
 
     values: Tensor
@@ -61,6 +71,7 @@ class StreamBatch:
     start_s_B: Tensor
     channel_mask_BC: Tensor | None = None
     channels: tuple[tuple[Channel, ...], ...] = ()
+    gravity_B: Tensor | None = None
 
     def to(self, device: torch.device | str) -> StreamBatch:
         """Return a copy on `device`."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from otolith.recordings.recording import Channel, VideoStream
-from otolith.windows.batch import StreamBatch
+from otolith.windows.batch import GRAVITY_UNKNOWN, StreamBatch
 from otolith.windows.sources import Folder, Part
 from otolith.windows.spec import WindowSpec
 from otolith.windows.streams import IMU, VIDEO, Layout, StreamInfo
@@ -46,6 +46,7 @@ class StreamReader:
         self._offset_s_V = np.concatenate([i.offset_s_V for i in infos])
         self._clock_hz_V = np.concatenate([i.clock_hz_V for i in infos])
         self._rate_hz_V = np.concatenate([i.rate_hz_V for i in infos])
+        self._gravity_V = np.concatenate([i.gravity_V for i in infos])
         self._videos: OrderedDict[int, VideoStream] = OrderedDict()
 
     def looks(
@@ -97,12 +98,14 @@ class StreamReader:
         else:
             values = self._rows(part_B, stream_row_B, start_row_B, num_rows_B, layouts, shape)
         channels: tuple[tuple[Channel, ...], ...] = ()
-        channel_mask = None
+        channel_mask = gravity = None
         if usual.kind == IMU:
             channels = tuple(x.channels if x else () for x in layouts)
             channel_mask_BC = np.arange(shape[2]) < width_B[:, None]
             _fill_missing(values, mask_BT, channel_mask_BC)
             channel_mask = torch.from_numpy(channel_mask_BC)
+            found_B = np.where(is_there, self._gravity_V[at_B], GRAVITY_UNKNOWN)
+            gravity = torch.from_numpy(found_B.astype(np.int8))
         return StreamBatch(
             values=torch.from_numpy(values),
             mask_BT=torch.from_numpy(mask_BT),
@@ -110,6 +113,7 @@ class StreamReader:
             start_s_B=_float64(np.where(is_there, first_s_B, window_start_s_B)),
             channel_mask_BC=channel_mask,
             channels=channels,
+            gravity_B=gravity,
         )
 
     def _layout_pairs(self, at_B: np.ndarray) -> list[tuple[int, bool]]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from otolith.core.errors import DataError
 from otolith.recordings.recording import Channel, FeatureStream, ImuStream, Stream, VideoStream
+from otolith.windows.batch import GRAVITY_CODES, GRAVITY_UNKNOWN
 from otolith.windows.columns import codes, compute, number_column, text_column
 from otolith.windows.sources import Part
 from otolith.windows.spec import WindowSpec
@@ -57,6 +58,7 @@ class StreamInfo:
         clock_hz_V: Rows per second of the recording's clock (corrected for drift).
         end_s_V: Time at which the stream ends on the recording's clock in s.
         is_gappy_V: Whether values are missing.
+        gravity_V: Whether acceleration contains gravity, int8; see `StreamBatch.gravity_B`.
     """
 
     recording_V: np.ndarray
@@ -71,6 +73,7 @@ class StreamInfo:
     clock_hz_V: np.ndarray
     end_s_V: np.ndarray
     is_gappy_V: np.ndarray
+    gravity_V: np.ndarray
 
 
 def read_streams(part: Part, spec: WindowSpec) -> StreamInfo:
@@ -114,8 +117,15 @@ def read_streams(part: Part, spec: WindowSpec) -> StreamInfo:
         rate_hz_V=rates,
         clock_hz_V=rates / drift_V,
         end_s_V=offset_V + duration_V,
+        gravity_V=_gravity(table),
         is_gappy_V=~compute.fill_null(is_whole, True).to_numpy(zero_copy_only=False).astype(bool),
     )
+
+
+def _gravity(table: pa.Table) -> np.ndarray:
+    words = text_column(table, "gravity")
+    found = [GRAVITY_CODES.get(word, GRAVITY_UNKNOWN) for word in words.tolist()]
+    return np.asarray(found, np.int8)
 
 
 def _layouts(

@@ -8,7 +8,7 @@ or worker it lands in. Changes of time are the same in all streams of a sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
@@ -19,10 +19,11 @@ from torch import Tensor
 
 from otolith.core.config import config
 from otolith.core.randomness import noise, normal, uniform
-from otolith.recordings.recording import Channel
 from otolith.signals.rotations import random_rotations
 from otolith.windows import augment, channels
 from otolith.windows.batch import Batch, StreamBatch
+from otolith.windows.draws import Draws, by_layout, flat_noise, movable
+from otolith.windows.motion_steps import MOTION_STEPS, MotionAugment, MotionStep
 
 Transform = Callable[[Batch], Batch]
 Step = Literal[
@@ -37,6 +38,7 @@ Step = Literal[
     "channel_dropout",
     "mirror",
 ]
+AnyStep = Step | MotionStep
 Probability = Annotated[float, Field(ge=0, le=1)]
 Pair = tuple[float, float]
 _MIN_WARP_ROWS = 10
@@ -58,9 +60,10 @@ class Augment:
         resample_range: Smallest and largest ratio of new to old length.
         channel_dropout_share: Probability that one sensor is left out where the step is applied.
         mirror_axis: Sensor axis that points to the side of the body, for left-right mirroring.
+        motion: Strength of the steps that know acceleration and angular rate (`speed`, ...).
     """
 
-    steps: dict[Step, Probability] = field(default_factory=dict)
+    steps: dict[AnyStep, Probability] = field(default_factory=dict)
     jitter_sigma: Annotated[float, Field(ge=0)] = 0.05
     scale_range: Pair = (0.9, 1.1)
     time_shift_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
@@ -71,9 +74,10 @@ class Augment:
     resample_range: Pair = (0.95, 1.05)
     channel_dropout_share: Probability = 0.2
     mirror_axis: Literal["x", "y", "z"] = "y"
+    motion: MotionAugment = field(default_factory=MotionAugment)
 
 
-PRESETS: dict[str, dict[Step, float]] = {
+PRESETS: dict[str, dict[AnyStep, float]] = {
     "none": {},
     "weak": {"jitter": 0.8, "scale": 0.8, "time_shift": 0.8},
     "strong": {"time_warp": 0.6, "magnitude_warp": 0.6, "resample": 0.6},
@@ -84,11 +88,17 @@ PRESETS: dict[str, dict[Step, float]] = {
         "magnitude_warp": 0.7,
         "rotation_3d": 0.7,
     },
+    "motion": dict.fromkeys(
+        ("speed", "spectral_tilt", "dynamic_gain", "balance", "sensor_noise"), 1.0
+    ),
 }
 
 
-def preset(name: Literal["none", "weak", "strong", "mixed"]) -> Augment:
-    """Return a published preset of TSFM: weak is that of stage 1."""
+def preset(name: Literal["none", "weak", "strong", "mixed", "motion"]) -> Augment:
+    """Return a preset: `weak` (that of stage 1), `strong` and `mixed` are published by TSFM.
+
+    `motion` imitates other people and other ways of wearing the same sensor.
+    """
     return Augment(steps=PRESETS[name])
 
 
@@ -134,81 +144,39 @@ class Augmenter:
         for step, probability in self.settings.steps.items():
             chosen = uniform(keys_B, f"{self.purpose}/{step}/apply") < probability
             if chosen.any():
-                draws = _Draws(keys_B, self.purpose, step, name, chosen)
-                stream = _STEPS[step](stream, draws, self.settings)
+                draws = Draws(keys_B, self.purpose, step, name, chosen)
+                if step in MOTION_STEPS:
+                    stream = MOTION_STEPS[step](stream, draws, self.settings.motion)
+                else:
+                    stream = _STEPS[step](stream, draws, self.settings)
         return stream
-
-
-@dataclass(frozen=True)
-class _Draws:
-    """Draws of one step: common to all streams of a sample, or of one stream."""
-
-    keys_B: np.ndarray
-    purpose: str
-    step: str
-    stream: str
-    chosen_B: np.ndarray
-
-    @property
-    def common(self) -> str:
-        return f"{self.purpose}/{self.step}"
-
-    @property
-    def own(self) -> str:
-        return f"{self.purpose}/{self.step}/{self.stream}"
-
-    def keep(self, values: np.ndarray, neutral: float) -> np.ndarray:
-        """Values of the chosen samples, `neutral` for the others."""
-        chosen = self.chosen_B.reshape(-1, *([1] * (values.ndim - 1)))
-        return np.where(chosen, values, neutral)
 
 
 def _masked(stream: StreamBatch, values: Tensor) -> StreamBatch:
     return replace(stream, values=values)
 
 
-def _lengths(stream: StreamBatch, chosen_B: np.ndarray, shortest: int) -> tuple[Tensor, Tensor]:
-    """(length_B, movable_B): samples with holes in time or too few rows are not moved in time."""
-    count_B = stream.mask_BT.sum(1)
-    time = torch.arange(stream.mask_BT.shape[1])
-    extent_B = torch.where(stream.mask_BT, time + 1, 0).amax(1)
-    movable_B = (count_B == extent_B) & (count_B >= shortest) & torch.from_numpy(chosen_B)
-    return extent_B, movable_B
-
-
 def _where(movable_B: Tensor, changed: Tensor, stream: StreamBatch) -> StreamBatch:
     return _masked(stream, torch.where(movable_B[:, None, None], changed, stream.values))
 
 
-def _flat_noise(stream: StreamBatch, draws: _Draws) -> Tensor:
-    """Noise [B, T, C] whose numbers do not depend on the padding: row by row, own channels only."""
-    num_B, time, width = stream.values.shape
-    width_B = np.asarray([max(len(own), 1) for own in stream.channels])
-    flat = noise(draws.keys_B, draws.own, time * int(width_B.max()))
-    if (width_B == width).all():
-        return torch.from_numpy(flat.reshape(num_B, time, width))
-    place = np.arange(time)[:, None] * width_B[:, None, None] + np.arange(width)
-    place = np.minimum(place, flat.shape[1] - 1).reshape(num_B, -1)
-    return torch.from_numpy(np.take_along_axis(flat, place, 1).reshape(num_B, time, width))
-
-
-def _jitter(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
+def _jitter(stream: StreamBatch, draws: Draws, settings: Augment) -> StreamBatch:
     assert stream.channel_mask_BC is not None  # noqa: S101  # motion streams have one
     wanted_BC = stream.channel_mask_BC & torch.from_numpy(draws.chosen_B)[:, None]
     mask = stream.mask_BT[:, :, None] * wanted_BC.to(stream.values.dtype)[:, None, :]
-    noise_BTC = _flat_noise(stream, draws)
+    noise_BTC = flat_noise(stream, draws)
     return _masked(stream, augment.jitter(stream.values, noise_BTC, settings.jitter_sigma, mask))
 
 
-def _scale(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
+def _scale(stream: StreamBatch, draws: Draws, settings: Augment) -> StreamBatch:
     low, high = settings.scale_range
     u = uniform(draws.keys_B, draws.own, (stream.values.shape[2],))
     factor = draws.keep(low + (high - low) * u, 1.0)
     return _masked(stream, augment.scale(stream.values, torch.from_numpy(factor)))
 
 
-def _time_shift(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
-    length_B, movable_B = _lengths(stream, draws.chosen_B, 1)
+def _time_shift(stream: StreamBatch, draws: Draws, settings: Augment) -> StreamBatch:
+    length_B, movable_B = movable(stream, draws.chosen_B, 1)
     # One draw for all streams: the same share of the sample, whatever the rate.
     limit_B = np.floor(length_B.numpy() * settings.time_shift_share)
     u = uniform(draws.keys_B, draws.common)
@@ -217,7 +185,7 @@ def _time_shift(stream: StreamBatch, draws: _Draws, settings: Augment) -> Stream
     return _masked(stream, augment.time_shift(stream.values, shift_B, length_B))
 
 
-def _channel_shuffle(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
+def _channel_shuffle(stream: StreamBatch, draws: Draws, settings: Augment) -> StreamBatch:
     width = stream.values.shape[2]
     real_BC = np.arange(width) < np.asarray([len(own) for own in stream.channels])[:, None]
     rank = uniform(draws.keys_B, draws.own, (width,))
@@ -238,36 +206,24 @@ def _channel_shuffle(stream: StreamBatch, draws: _Draws, settings: Augment) -> S
     )
 
 
-def _by_layout(
-    stream: StreamBatch, chosen_B: np.ndarray
-) -> Iterator[tuple[tuple[Channel, ...], Tensor]]:
-    """Chosen samples that share their channels, with these channels."""
-    groups: dict[int, list[int]] = {}
-    for i in np.flatnonzero(chosen_B).tolist():
-        groups.setdefault(id(stream.channels[i]), []).append(i)
-    for members in groups.values():
-        if stream.channels[members[0]]:
-            yield stream.channels[members[0]], torch.as_tensor(members)
-
-
-def _rotation(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
+def _rotation(stream: StreamBatch, draws: Draws, settings: Augment) -> StreamBatch:
     values = stream.values.clone()
-    for own, rows in _by_layout(stream, draws.chosen_B):
+    for own, rows in by_layout(stream, draws.chosen_B):
         num = len(augment.locations(own))
         rotation = random_rotations(draws.keys_B[rows.numpy()], draws.own, num)
         values[rows] = augment.rotate(values[rows], torch.from_numpy(rotation), own)
     return _masked(stream, values)
 
 
-def _time_warp(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
-    length_B, movable_B = _lengths(stream, draws.chosen_B, _MIN_WARP_ROWS)
+def _time_warp(stream: StreamBatch, draws: Draws, settings: Augment) -> StreamBatch:
+    length_B, movable_B = movable(stream, draws.chosen_B, _MIN_WARP_ROWS)
     gauss = torch.from_numpy(normal(draws.keys_B, draws.common, (settings.warp_knots,)))
     warped = augment.time_warp(stream.values, gauss, settings.time_warp_strength, length_B)
     return _where(movable_B, warped, stream)
 
 
-def _magnitude_warp(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
-    length_B, _ = _lengths(stream, draws.chosen_B, 1)
+def _magnitude_warp(stream: StreamBatch, draws: Draws, settings: Augment) -> StreamBatch:
+    length_B, _ = movable(stream, draws.chosen_B, 1)
     shape = (stream.values.shape[2], settings.warp_knots)
     # `noise` gives a channel the same numbers however many padded columns stand behind it.
     flat = noise(draws.keys_B, draws.own, shape[0] * shape[1])
@@ -282,17 +238,17 @@ def _magnitude_warp(stream: StreamBatch, draws: _Draws, settings: Augment) -> St
     return _where(torch.from_numpy(draws.chosen_B), warped, stream)
 
 
-def _resample(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
-    length_B, movable_B = _lengths(stream, draws.chosen_B, _MIN_WARP_ROWS)
+def _resample(stream: StreamBatch, draws: Draws, settings: Augment) -> StreamBatch:
+    length_B, movable_B = movable(stream, draws.chosen_B, _MIN_WARP_ROWS)
     low, high = settings.resample_range
     factor = torch.from_numpy(low + (high - low) * uniform(draws.keys_B, draws.common))
     return _where(movable_B, augment.resample(stream.values, factor, length_B), stream)
 
 
-def _channel_dropout(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
+def _channel_dropout(stream: StreamBatch, draws: Draws, settings: Augment) -> StreamBatch:
     assert stream.channel_mask_BC is not None  # noqa: S101  # motion streams have one
     keep_BC = stream.channel_mask_BC.clone()
-    for own, rows in _by_layout(stream, draws.chosen_B):
+    for own, rows in by_layout(stream, draws.chosen_B):
         sensor_C, num = channels.sensors(own)
         u = uniform(draws.keys_B[rows.numpy()], draws.own, (num,))
         is_kept = u >= settings.channel_dropout_share
@@ -301,10 +257,10 @@ def _channel_dropout(stream: StreamBatch, draws: _Draws, settings: Augment) -> S
     return replace(stream, values=stream.values * keep_BC[:, None, :], channel_mask_BC=keep_BC)
 
 
-def _mirror(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatch:
+def _mirror(stream: StreamBatch, draws: Draws, settings: Augment) -> StreamBatch:
     sign_BC = torch.ones(stream.values.shape[0], stream.values.shape[2])
     named = list(stream.channels)
-    for own, rows in _by_layout(stream, draws.chosen_B):
+    for own, rows in by_layout(stream, draws.chosen_B):
         signs, mirrored = channels.mirrored(own, settings.mirror_axis)
         sign_BC[rows, : len(own)] = torch.from_numpy(signs)
         for i in rows.tolist():
@@ -313,7 +269,7 @@ def _mirror(stream: StreamBatch, draws: _Draws, settings: Augment) -> StreamBatc
     return replace(stream, values=values, channels=tuple(named))
 
 
-_STEPS: Mapping[str, Callable[[StreamBatch, _Draws, Augment], StreamBatch]] = {
+_STEPS: Mapping[str, Callable[[StreamBatch, Draws, Augment], StreamBatch]] = {
     "jitter": _jitter,
     "scale": _scale,
     "time_shift": _time_shift,

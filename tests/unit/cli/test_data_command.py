@@ -303,3 +303,31 @@ def test_licence_gate_and_offline_switch(home):
 def test_a_finished_import_is_a_data_folder(mine, home):
     assert is_data_folder(home / "data" / mine)
     assert [p.name for p in (home / "data").iterdir()] == [mine], "nothing is left beside it"
+
+
+def test_simulate_pocket_makes_a_data_set_of_traceable_people(tmp_path, home):
+    path = walk_csv(tmp_path / "walk.csv", seconds=40)
+    placed = ("--placement", "waist", "--gravity", "included")
+    assert otolith("data", "import", path, "--name", "mine", *placed).code == 0
+    words = ("data", "simulate", "pocket", "--from", "mine", "--name", "sim", "--seed", "3")
+    ran = otolith(*words, "--copies", "2", "--setting", "labels.walking=[walking]")
+    assert ran.code == 0, ran
+    assert "walking" in ran.out
+    assert '"standing" is not simulated' in ran.out
+    assert ran.out.rstrip().endswith(str(home / "data" / "sim"))
+    part = make_dataset("sim")
+    assert part.subjects == ("mine/1",)
+    assert len(part) == 2
+    assert part.folder.info["card"]["simulation"]["seed"] == 3
+    assert otolith("data", "info", "sim").code == 0
+    assert otolith("data", "check", "sim").code == 0
+
+
+def test_simulate_refuses_wrong_words(mine):
+    simulate = ("data", "simulate", "pocket", "--from")
+    assert "twice" in refused(*simulate, "mine,mine", "--name", "sim")[0]
+    assert "cannot name" in refused(*simulate, mine, "--name", "hapt")[0]
+    assert "thigh.radius" in " ".join(
+        refused(*simulate, mine, "--name", "sim", "--setting", "thigh.radius=1")
+    )
+    assert "no stream at waist or chest" in " ".join(refused(*simulate, mine, "--name", "sim"))

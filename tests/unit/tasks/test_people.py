@@ -131,3 +131,37 @@ def test_a_copy_under_another_name_is_noticed_by_its_recordings():
     assert namesakes(child, "copy", own) == ["hapt"]
     assert namesakes(child, "copy", [*own, *(f"f{i}" for i in range(9))]) == []
     assert namesakes(provenance, "hapt", own) == []
+
+
+def simulated(*people, origins=("hapt", "umafall")):
+    facts = {"train_subjects": list(people), "derived_from": list(origins)}
+    return {"data": {"datasets": {"sim": facts}}}
+
+
+def test_who_learned_from_a_simulation_saw_the_people_of_its_origins():
+    provenance = simulated("hapt/3", "hapt/4", "umafall/1")
+    assert seen_people(provenance, "hapt") == {"3", "4"}
+    assert seen_people(provenance, "umafall") == {"1"}
+    assert seen_people(provenance, "uci_har") == {"*"}
+    assert seen_people(provenance, "sisfall") == set()
+    assert seen_people({"init_provenance": provenance}, "hapt") == {"3", "4"}
+    assert training_datasets(provenance) == ("sim", "hapt", "umafall")
+    with pytest.raises(LeakageError, match="not zero-shot"):
+        refuse_if_seen(provenance, "hapt", ["3", "5"])
+
+
+def test_an_origin_without_simulated_people_was_not_seen():
+    assert seen_people(simulated("hapt/3"), "umafall") == set()
+
+
+def test_unknown_people_of_a_simulation_may_be_anyone_of_its_origins():
+    assert seen_people(simulated(""), "hapt") == {"*"}
+    assert seen_people(simulated(), "umafall") == {"*"}
+
+
+def test_people_of_an_origin_are_known_in_its_simulation():
+    relatives = ["hapt/*", "umafall/*"]
+    assert seen_people(trained_on(hapt=["3"]), "sim", relatives) == {"hapt/3"}
+    assert seen_people(trained_on(hapt=["3", ""]), "sim", relatives) == {"*"}
+    assert seen_people(trained_on(uci_har=["3"]), "sim", relatives) == {"*"}
+    assert seen_people(simulated("hapt/3"), "sim", relatives) == {"hapt/3"}

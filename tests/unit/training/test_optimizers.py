@@ -5,7 +5,7 @@ import torch
 from tests.support.training_toys import make_system
 
 from otolith.core.config import parse
-from otolith.core.errors import TrainingError
+from otolith.core.errors import ConfigError, TrainingError
 from otolith.training.config import OptimizerConfig, ScheduleConfig
 from otolith.training.optimizers import (
     build_optimizer,
@@ -103,3 +103,18 @@ def test_warmup_is_counted_in_the_unit_of_the_schedule(plain, expected):
     config = parse(ScheduleConfig, plain)
     factor = schedule_factor(config, step=5, epoch=0, steps_per_epoch=10, epochs=10)
     assert factor == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("per", "step", "expected"), [("epoch", 0, 0.5), ("step", 25, 0.25)])
+def test_milestones_are_epochs_in_either_unit(per, step, expected):
+    plain = {"name": "steps", "per": per, "milestones": [1, 2], "factor": 0.5}
+    config = parse(ScheduleConfig, plain)
+    epoch = 1 if per == "epoch" else step // 10
+    factor = schedule_factor(config, step=step, epoch=epoch, steps_per_epoch=10, epochs=10)
+    assert factor == pytest.approx(expected)
+
+
+def test_milestones_belong_to_steps():
+    for plain in ({"name": "steps"}, {"name": "cosine", "milestones": [3]}):
+        with pytest.raises(ConfigError, match="milestones belong to the schedule steps"):
+            parse(ScheduleConfig, plain)

@@ -2,7 +2,14 @@
 
 import pytest
 
-from otolith.training.schedules import SCHEDULES, constant, warmup_cosine, warmup_linear
+from otolith.training.schedules import (
+    SCHEDULES,
+    constant,
+    half_cosine,
+    steps,
+    warmup_cosine,
+    warmup_linear,
+)
 
 
 def test_linear_rises_from_zero_and_falls_to_zero():
@@ -36,3 +43,17 @@ def test_factors_stay_between_zero_and_one_even_if_the_run_is_all_warmup(name, w
     factors = [SCHEDULES[name](p, warmup, 10, 0.05) for p in range(12)]
     assert all(0.0 <= f <= 1.0 for f in factors)
     assert max(factors) > 0.5
+
+
+def test_half_cosine_starts_at_zero_and_ends_at_the_floor():
+    assert [half_cosine(e, 4, 20, 0.1) for e in (0, 1, 4)] == [0.0, 0.25, 1.0]
+    assert half_cosine(12, 4, 20, 0.1) == pytest.approx(0.55)
+    assert half_cosine(20, 4, 20, 0.1) == half_cosine(99, 4, 20, 0.1) == pytest.approx(0.1)
+    assert half_cosine(3, 3, 3, 0.1) == pytest.approx(0.1)
+
+
+def test_steps_halve_the_rate_at_every_milestone():
+    factors = [steps(e, 0, 300, milestones=[100, 200], factor=0.5) for e in (0, 99, 100, 199, 200)]
+    assert factors == [1.0, 1.0, 0.5, 0.5, 0.25]
+    assert steps(50, 100, 300, milestones=[100]) == 0.5
+    assert steps(250, 0, 300, 0.4, milestones=[100, 200]) == 0.4

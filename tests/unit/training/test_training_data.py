@@ -160,3 +160,45 @@ def test_a_data_folder_can_be_named_by_its_path(tmp_path):
     train, validation, facts = build_data(recipe)
     assert train.datasets == ("mine",)
     assert len(ids(validation)) == facts["num_validation"] == 6
+
+
+def simulated_part():
+    """People of `toy`, as a simulation calls them, and one whose origin is not in the run."""
+    people = [f"toy/p{i}" for i in range(4)] + ["far/p9"]
+    found = [
+        recording(f"s{i}", imu(700, seed=40 + i), subject=who, bouts=[(0, 14, "walk")])
+        for i, who in enumerate(people)
+    ]
+    simulation = part_of(found, "sim", labels=("walk",))
+    object.__setattr__(simulation, "folder", Folder(simulation.folder, {}))
+    simulation.folder.info["card"]["derived_from"] = ["toy", "far"]
+    return simulation
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_simulated_person_is_on_the_side_of_its_origin(first):
+    toy, other = toy_parts()
+    parts = [simulated_part(), toy, other] if first else [toy, other, simulated_part()]
+    for seed in range(5):
+        recipe = replace(make_recipe(validation_fraction=0.3), seed=seed)
+        _, _, facts = build_loaders(parts, recipe)
+        people = facts["datasets"]["sim"]
+        assert people["derived_from"] == ["toy", "far"]
+        for side in ("train_subjects", "validation_subjects"):
+            mine = {p.removeprefix("toy/") for p in people[side] if p.startswith("toy/")}
+            assert mine == set(facts["datasets"]["toy"][side])
+        assert "derived_from" not in facts["datasets"]["toy"]
+
+
+def test_a_simulation_changes_no_choice_of_its_origin():
+    recipe = make_recipe(validation_fraction=0.3)
+    alone = build_loaders(list(toy_parts()), recipe)[2]["datasets"]
+    joined = build_loaders([*toy_parts(), simulated_part()], recipe)[2]["datasets"]
+    assert {k: joined[k] for k in alone} == alone
+
+
+def test_a_simulation_without_its_origin_holds_people_out_by_itself():
+    people = build_loaders([simulated_part()], make_recipe(validation_fraction=0.3))[2]
+    sides = people["datasets"]["sim"]
+    assert len(sides["validation_subjects"]) == 2
+    assert len(sides["train_subjects"]) == 3

@@ -1,0 +1,172 @@
+"""Windows of motion signals -> maps of the same size, for encoders that read images.
+
+A window is resampled to a fixed rate, cut or filled to a fixed length and turned into one map per
+channel. Windows of different rates may lie in one batch.
+"""
+
+# B batch, T samples, C channels, H rows and W columns of the map
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from otolith.core import randomness
+from otolith.core.config import config
+from otolith.core.errors import DataError, suggest
+from otolith.signals.spectrogram import Config as SpectrogramConfig
+from otolith.signals.spectrogram import resample_sinc, spectrogram, transform_sizes
+from otolith.windows.batch import Batch, StreamBatch
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@config
+class BandMaskConfig:
+    """Silent bands of maps while training (SpecAugment).
+
+    Args:
+        rows: Widest band of frequencies in rows.
+        columns: Widest band of times in columns.
+    """
+
+    rows: Annotated[int, Field(ge=0)] = 48
+    columns: Annotated[int, Field(ge=0)] = 60
+
+
+@config
+class Config:
+    """How a motion stream becomes a map.
+
+    Args:
+        stream: Name of the stream.
+        num_channels: Channels of the map; windows need exactly as many, present or not.
+        window_s: Length of a window in s; shorter ones are filled with zeros at the end, longer ones
+            are cut at the end.
+        rate_hz: Rate to which a window is resampled before it is cut or filled, in Hz.
+        spectrogram: The transform.
+        band_masks: Silent bands while training; None = none.
+    """
+
+    stream: str = "imu"
+    num_channels: Annotated[int, Field(gt=0)] = 3
+    window_s: Positive = 2.0
+    rate_hz: Positive = 50.0
+    spectrogram: SpectrogramConfig = Field(default_factory=SpectrogramConfig)
+    band_masks: BandMaskConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the statistics fit."""
+        if len(self.spectrogram.mean_db) not in (0, 1, self.num_channels):
+            raise ValueError(
+                f"spectrogram.mean_db has {len(self.spectrogram.mean_db)} values for "
+                f"{self.num_channels} channels"
+            )
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of a window at `rate_hz`."""
+        return int(self.rate_hz * self.window_s)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Rows and columns of a map."""
+        settings = self.spectrogram
+        sizes = transform_sizes(settings)
+        length = -(-self.num_samples * settings.rate_hz // self.rate_hz)
+        rows = settings.num_rows or sizes.num_fft // 2 + 1
+        return rows, settings.num_columns or int(length) // sizes.hop + 1
+
+
+class SpectrogramProcessor(nn.Module):
+    """Turns the motion stream of a batch into maps.
+
+    Args:
+        config: Settings.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, batch: Batch, *, is_training: bool = False) -> Tensor:
+        """Return maps [B, C, H, W], float32; a missing channel is zero everywhere.
+
+        Args:
+            batch: Batch with the stream.
+            is_training: Whether to draw silent bands, from the samples' keys.
+
+        Raises:
+            DataError: The stream is missing or has another number of channels.
+        """
+        stream = self._stream(batch)
+        signals = self._windows(stream)
+        bands = self.config.band_masks
+        settings = self.config.spectrogram
+        if bands is None or not is_training:
+            maps = spectrogram(signals, self.config.rate_hz, settings)
+        else:
+            draws = torch.from_numpy(randomness.uniform(batch.keys_B, "spectrogram_bands", (4,)))
+            maps = spectrogram(
+                signals, self.config.rate_hz, settings, band_draws=draws.to(signals),
+                band_rows=bands.rows, band_columns=bands.columns,
+            )  # fmt: skip
+        if stream.channel_mask_BC is None:
+            return maps
+        return torch.where(stream.channel_mask_BC[:, :, None, None], maps, 0.0)
+
+    def signals(self, batch: Batch) -> Tensor:
+        """Return the windows of a batch at the rate of the spectrogram, [B, C, T], float32."""
+        settings = self.config.spectrogram
+        return resample_sinc(
+            self._windows(self._stream(batch)), self.config.rate_hz, settings.rate_hz,
+            filter_width=settings.filter_width, rolloff=settings.rolloff,
+        )  # fmt: skip
+
+    def images(self, signals_BCT: Tensor, rate_hz: float) -> Tensor:
+        """Return maps [B, C, H, W] of windows [B, C, T] of one rate."""
+        fitted = self._window(signals_BCT.float(), rate_hz)
+        return spectrogram(fitted, self.config.rate_hz, self.config.spectrogram)
+
+    def _stream(self, batch: Batch) -> StreamBatch:
+        name = self.config.stream
+        if name not in batch.streams:
+            raise DataError(
+                f'The batch has no stream "{name}".', suggest(name, sorted(batch.streams))
+            )
+        stream = batch.streams[name]
+        if stream.values.ndim != 3 or stream.values.shape[2] != self.config.num_channels:
+            found = stream.values.shape[2] if stream.values.ndim == 3 else "no"
+            raise DataError(
+                f'Windows of the stream "{name}" have {found} channels, '
+                f"the model needs {self.config.num_channels}.",
+                "Choose channels with data.window.channels, or a model for these sensors.",
+            )
+        return stream
+
+    def _windows(self, stream: StreamBatch) -> Tensor:
+        """Signals [B, C, T] at the processor's rate and length."""
+        values = stream.values.float() * stream.mask_BT[..., None]
+        rates = stream.rate_hz_B.tolist()
+        if len(set(rates)) <= 1:
+            return self._window(values.transpose(1, 2), rates[0] if rates else self.config.rate_hz)
+        signals = values.new_zeros((len(values), self.config.num_channels, self.config.num_samples))
+        for rate in sorted(set(rates)):
+            rows = torch.tensor([i for i, r in enumerate(rates) if r == rate], device=values.device)
+            signals[rows] = self._window(values[rows].transpose(1, 2), rate)
+        return signals
+
+    def _window(self, signal: Tensor, rate_hz: float) -> Tensor:
+        """Resample and cut or fill windows [B, C, T] of one rate."""
+        settings = self.config.spectrogram
+        if rate_hz != self.config.rate_hz:
+            signal = resample_sinc(
+                signal, rate_hz, self.config.rate_hz,
+                filter_width=settings.filter_width, rolloff=settings.rolloff,
+            )  # fmt: skip
+        wanted = self.config.num_samples
+        return F.pad(signal[..., :wanted], (0, max(0, wanted - signal.shape[-1])))

@@ -1,0 +1,272 @@
+"""Key names and settings of the authors' HIMU-MAE models.
+
+Sizes follow from the shapes of the weights; the number of heads, and the sides of the map where it
+is not the published one, have to be said where no rule gives them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from otolith.core.errors import CheckpointError
+from otolith.encoders._mae import sine_positions
+from otolith.systems import KeyReport
+from otolith.systems._official import convert_from_official, convert_to_official, require_all
+
+Names = Callable[[str], tuple[str, ...]]
+IMAGE_SIZE = (128, 320)
+_IGNORED = {r"num_batches_tracked$": "a counter that nothing reads"}
+_BLOCK = [
+    (r"\.attention_norm\.", ".norm1."),
+    (r"\.feedforward_norm\.", ".norm2."),
+    (r"\.attention\.out\.", ".attn.proj."),
+    (r"\.attention\.temperature_H$", ".attn.tau"),
+    (r"\.attention\.position_bias\.hidden\.", ".attn.meta_mlp.fc1."),
+    (r"\.attention\.position_bias\.output\.", ".attn.meta_mlp.fc2."),
+    (r"\.attention\.", ".attn."),
+    (r"\.feedforward\.expand\.", ".mlp.fc1."),
+    (r"\.feedforward\.contract\.", ".mlp.fc2."),
+]  # fmt: skip
+_ENCODER = [
+    (r"^encoder\.positions_1ND$", "pos_embed"),
+    (r"^encoder\.patch_embedding\.", "patch_embed.proj."),
+    (r"^encoder\.", ""),
+]  # fmt: skip
+_DECODER = [
+    (r"^decoder\.mask_token$", "mask_token"),
+    (r"^decoder\.positions_1ND$", "decoder_pos_embed"),
+    (r"^decoder\.embedding\.", "decoder_embed."),
+    (r"^decoder\.prediction\.", "decoder_pred."),
+    (r"^decoder\.", "decoder_"),
+]  # fmt: skip
+_HEAD = [
+    (r"^feature_norm\.", "fc_norm."),
+    (r"^head\.imu_norm\.", "head.0."),
+    (r"^head\.probe\.", "head.1."),
+    (r"^head\.imu\.", "head."),
+    (r"^head\.video\.", "omni_classifier."),
+    (r"^head\.fusion\.", "late_fusion.1."),
+    (r"^head\.projector\.linear\.", "interfuse.0."),
+    (r"^head\.projector\.norm\.", "interfuse.1."),
+]  # fmt: skip
+
+
+def pretrain_names(key: str) -> tuple[str, ...]:
+    """Return the official key of one of the pretraining system's keys."""
+    return (_rename(key, [*_BLOCK, *_ENCODER, *_DECODER]),)
+
+
+def classifier_names(num_stages: int) -> Names:
+    """Return the function our key -> official keys of a classifier.
+
+    Args:
+        num_stages: Hidden layers of an `mlp` head; 0 for other heads.
+    """
+
+    def names(key: str) -> tuple[str, ...]:
+        if key == "class_weights_K" or key.endswith("num_batches_tracked"):
+            return ()
+        if stage := re.match(r"^head\.stages\.(\d+)\.(linear|norm)\.(.*)$", key):
+            place = 4 * int(stage[1]) + (stage[2] == "norm")
+            return (f"late_fusion.model.{place}.{stage[3]}",)
+        if key.startswith("head.output."):
+            part = key.rpartition(".")[2]
+            return (f"late_fusion.model.{4 * num_stages}.{part}" if num_stages else f"head.{part}",)
+        return (_rename(key, [*_BLOCK, *_ENCODER, *_HEAD]),)
+
+    return names
+
+
+def load(system: nn.Module, state: Mapping[str, Tensor], names: Names, what: str) -> KeyReport:
+    """Give a system official weights.
+
+    Raises:
+        CheckpointError: Weights are missing, superfluous or of other shapes.
+    """
+    found, report = convert_from_official(state, system.state_dict(), names, _IGNORED)
+    require_all(report, what)
+    if report.unexpected:
+        raise CheckpointError(
+            f"Nothing of {what} takes {', '.join(report.unexpected[:8])}.",
+            "Give a checkpoint of this model, or its settings.",
+        )
+    system.load_state_dict(found, strict=False)
+    return report
+
+
+def unload(system: nn.Module, names: Names) -> dict[str, Tensor]:
+    """Return a system's weights by official key."""
+    return convert_to_official(system.state_dict(), names)
+
+
+def pretrain_settings(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Find the settings of a pretraining checkpoint.
+
+    Args:
+        state: Weights by official key.
+        settings: The authors' settings: `img_size`, `num_heads`, `decoder_num_heads`, `mask_ratio`,
+            `norm_pix_loss`, `mean`, `std`, `spectrogram` and others that weights do not show.
+
+    Raises:
+        CheckpointError: It is no such checkpoint, or settings are missing or contradict it.
+    """
+    _require_keys(state, "decoder_embed.weight", "decoder_pred.weight", "mask_token")
+    encoder = encoder_settings(state, settings)
+    width, decoder_width = encoder["width"], int(state["mask_token"].shape[-1])
+    is_window = "decoder_blocks.0.attn.tau" in state
+    heads = settings.get("decoder_num_heads", 16)
+    if is_window:
+        heads = int(state["decoder_blocks.0.attn.tau"].shape[0])
+    context = int(state["decoder_embed.weight"].shape[1]) - width
+    hidden = int(state["decoder_blocks.0.mlp.fc1.weight"].shape[0])
+    return {
+        "encoder": encoder,
+        "decoder": {
+            "kind": "window" if is_window else "plain",
+            "width": decoder_width,
+            "num_heads": int(heads),
+            "num_layers": _num_blocks(state, "decoder_blocks"),
+            "feedforward_ratio": hidden / decoder_width,
+            "shift": (0, 0) if settings.get("no_shift") else (2, 0),
+            "norm_eps": float(settings.get("layer_norm_eps", 1e-6)),
+        },
+        "masking": _masking(settings),
+        "context": context_settings(context),
+        "is_target_normalised": bool(settings.get("norm_pix_loss", True)),
+    }
+
+
+def encoder_settings(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Find the settings of the encoder of any official checkpoint; see `pretrain_settings`."""
+    _require_keys(state, "patch_embed.proj.weight", "pos_embed", "blocks.0.mlp.fc1.weight")
+    width, channels, side, _ = state["patch_embed.proj.weight"].shape
+    rows, columns = (int(x) for x in settings.get("img_size", IMAGE_SIZE))
+    grid = (rows // side, columns // side)
+    table = state["pos_embed"]
+    if grid[0] * grid[1] + 1 != table.shape[1]:
+        raise CheckpointError(
+            f"pos_embed has {table.shape[1] - 1} places, a map of {rows} x {columns} has "
+            f"{grid[0] * grid[1]} patches of {side}.",
+            "Say the size of the map with --setting img_size=[rows, columns].",
+        )
+    trained = not table.is_meta and not torch.allclose(
+        table[0].float(), sine_positions(grid, width), atol=1e-4
+    )
+    spectrum = settings.get("spectrogram", {})
+    rate_hz, window_s = spectrum.get("sampling_rate", 50), spectrum.get("window_size", 2)
+    points = spectrum.get("temporal_points", 160)
+    # The authors truncate; for some rates that is one less than what they ask for.
+    rate = float(int(rate_hz * (points * window_s / (window_s * rate_hz))))
+    return {
+        "patch_px": int(side),
+        "width": int(width),
+        "num_layers": _num_blocks(state, "blocks"),
+        "num_heads": _num_heads(int(width), settings),
+        "feedforward_ratio": state["blocks.0.mlp.fc1.weight"].shape[0] / width,
+        "norm_eps": float(settings.get("layer_norm_eps", 1e-6)),
+        "drop_path": float(settings.get("drop_path_rate", 0.0)),
+        "has_trainable_positions": trained,
+        "processor": {
+            "num_channels": int(channels),
+            "window_s": float(window_s),
+            "rate_hz": float(rate_hz),
+            "spectrogram": {
+                "rate_hz": rate,
+                "frame_s": spectrum.get("win_length", 24) / rate,
+                "hop_s": spectrum.get("hop_length", 1) / rate,
+                "bin_hz": rate / spectrum.get("n_fft", 256),
+                "num_rows": rows,
+                "num_columns": columns,
+                "mean_db": tuple(settings.get("mean") or ()),
+                "std_db": tuple(settings.get("std") or ()),
+            },
+        },
+    }
+
+
+def context_settings(width: int) -> dict[str, Any] | None:
+    """Return the settings of the video feature of a width; None for 0."""
+    if not width:
+        return None
+    known: dict[int, dict[str, Any]] = {
+        1536: {"stream": "omnivore"},
+        2048: {"stream": "i3d"},
+        1024: {"stream": "i3d", "stream_width": 2048},
+    }
+    return {**known.get(width, {"stream": "video"}), "width": width}
+
+
+def head_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Find kind and widths of a classifier's head from its keys.
+
+    Raises:
+        CheckpointError: The keys are of no known head.
+    """
+    if "late_fusion.model.0.weight" in state:
+        stages = sorted(
+            int(m[1]) for k in state if (m := re.match(r"late_fusion\.model\.(\d+)\.weight$", k))
+            and state[k].ndim == 2
+        )  # fmt: skip
+        widths = [int(state[f"late_fusion.model.{i}.weight"].shape[0]) for i in stages]
+        first = int(state["late_fusion.model.0.weight"].shape[1])
+        return {"kind": "mlp", "hidden_widths": tuple(widths[:-1]), "num_classes": widths[-1],
+                "joint_width": first}  # fmt: skip
+    if "interfuse.0.weight" in state:
+        return {"kind": "projector", "num_classes": int(state["head.weight"].shape[0]),
+                "joint_width": int(state["interfuse.0.weight"].shape[1])}  # fmt: skip
+    if "omni_classifier.weight" in state:
+        classes, video = state["omni_classifier.weight"].shape
+        kind = "late_learned" if "late_fusion.1.weight" in state else "late_sum"
+        return {"kind": kind, "num_classes": int(classes), "video_width": int(video)}
+    if "head.1.weight" in state:
+        return {"kind": "imu", "num_classes": int(state["head.1.weight"].shape[0])}
+    raise CheckpointError(
+        "The weights hold no head of a HIMU-MAE classifier.",
+        "Give a probing or fine-tuning checkpoint, or convert it as himu_mae.",
+    )
+
+
+def _masking(settings: Mapping[str, Any]) -> dict[str, Any]:
+    kind = "grid" if settings.get("mask_2d") else "random"
+    given = {
+        "share": settings.get("mask_ratio"),
+        "frequency_share": settings.get("mask_t_prob"),
+        "time_share": settings.get("mask_f_prob"),
+    }
+    return {"kind": kind, **{k: float(v) for k, v in given.items() if v is not None}}
+
+
+def _rename(key: str, rules: list[tuple[str, str]]) -> str:
+    for pattern, replacement in rules:
+        key = re.sub(pattern, replacement, key)
+    return key
+
+
+def _num_blocks(state: Mapping[str, Tensor], prefix: str) -> int:
+    pattern = re.compile(rf"^{prefix}\.(\d+)\.")
+    return 1 + max(int(m[1]) for key in state if (m := pattern.match(key)))
+
+
+def _num_heads(width: int, settings: Mapping[str, Any]) -> int:
+    known = {384: 6, 768: 12, 1024: 16, 1280: 16}
+    heads = settings.get("num_heads", known.get(width))
+    if heads is None:
+        raise CheckpointError(
+            f"The number of attention heads of an encoder of width {width} is not known.",
+            "Give it in hyperparameters.json beside the file, or with --setting num_heads=N.",
+        )
+    return int(heads)
+
+
+def _require_keys(state: Mapping[str, Tensor], *keys: str) -> None:
+    for key in keys:
+        if key not in state:
+            raise CheckpointError(
+                f"The weights have no {key}, so they are no checkpoint of this HIMU-MAE model.",
+                "Use himu_mae for pretraining and himu_mae_classifier for probing and fine-tuning.",
+            )

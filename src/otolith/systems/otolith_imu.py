@@ -1,0 +1,268 @@
+"""The model that ships with Otolith: concepts of everyday motion from any worn sensor, in words.
+
+Several small networks read statistics that no mounting changes, a convolutional one reads signals in
+the frame of gravity; their votes are joined. Each learns to name *one of* the concepts that a class
+name allows for, so that data sets with coarse classes ("stairs") teach what they know and no more.
+Labels are words: `score_words` says what they mean through the table of concepts and, for words
+that it does not list, through a sentence encoder.
+"""
+
+# B batch, S statistics, C concepts, M members, H hidden units, F inputs, L labels, D width
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import field
+from itertools import islice
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from otolith.core.config import component, config, select
+from otolith.core.errors import ConfigError
+from otolith.encoders import ENCODERS
+from otolith.encoders._motion_inputs import MotionInputs
+from otolith.objectives import LossOutput
+from otolith.objectives._gather import global_mean, num_processes, sum_over_processes
+from otolith.signals.motion_statistics import STATISTICS
+from otolith.systems import System as BaseSystem
+from otolith.systems._concepts import concepts, label_matrix, word_matrix
+from otolith.systems._members import Members
+from otolith.systems._novelty import Novelty
+from otolith.windows.batch import Batch
+
+_LEVEL = STATISTICS.index("vertical/log_std")
+_SCALING_BATCHES = 200
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+@config
+class Config:
+    """Settings.
+
+    Args:
+        labels: Class names of the training data; a target is an index into them.
+        encoder: Views and statistics of motion, with a convolutional network.
+        members: Networks that read the statistics.
+        hidden_width: Hidden units of each.
+        input_dropout: Share of the statistics that a member does not see in a training step.
+        dropout: Dropout of hidden units and of the convolutional features.
+        conv_share: Weight of the convolutional network among the votes.
+        label_smoothing: Share of the target that is spread over all concepts.
+        min_moving_g: Standard deviation of the vertical acceleration in g below which a window of
+            a moving concept teaches nothing (people pause).
+        text: Sentence encoder for words that the table of concepts does not list.
+        word_temperature: Sharpness of word similarities (cosine / temperature).
+        min_word_similarity: Smallest cosine at which a word stands for a concept.
+        target: Name of the class target in the batch.
+    """
+
+    labels: tuple[str, ...] = ()
+    encoder: component(ENCODERS) = field(  # pyrefly: ignore  # the field type is made at run time
+        default_factory=lambda: select(ENCODERS, "imu_motion")
+    )
+    members: Annotated[int, Field(gt=0)] = 4
+    hidden_width: Annotated[int, Field(gt=0)] = 64
+    input_dropout: Share = 0.3
+    dropout: Share = 0.3
+    conv_share: Share = 0.2
+    label_smoothing: Share = 0.0
+    min_moving_g: Annotated[float, Field(ge=0)] = 0.06
+    text: component(ENCODERS) = field(  # pyrefly: ignore  # the field type is made at run time
+        default_factory=lambda: select(ENCODERS, "text_minilm")
+    )
+    word_temperature: Annotated[float, Field(gt=0)] = 0.05
+    min_word_similarity: Share = 0.6
+    target: str = "label"
+
+
+class System(BaseSystem):
+    """Encoder, voting members, temperature, novelty and table of concepts.
+
+    Args:
+        config: See `Config`.
+
+    Attributes:
+        temperature: What logits are divided by, fitted by `calibrate`.
+        prior_C: Logarithm of how much a concept is favoured, fitted by `calibrate`.
+    """
+
+    has_text = True
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = config.encoder.module.Encoder(config.encoder.config)
+        if self.encoder.conv is None:
+            raise ConfigError(
+                "The encoder has no convolutional network.", "Set encoder.has_conv to true."
+            )
+        number = len(concepts())
+        conv_width = 4 * config.encoder.config.conv_width
+        self.num_plain = self.encoder.width - conv_width
+        self.members = Members(
+            config.members, self.num_plain, config.hidden_width, number,
+            config.input_dropout, config.dropout,
+        )  # fmt: skip
+        self.dropout = nn.Dropout(config.dropout)
+        self.conv_head = nn.Linear(conv_width, number)
+        self.novelty = Novelty(len(STATISTICS), number)
+        self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("prior_C", torch.zeros(number))
+        allowed = torch.from_numpy(label_matrix(config.labels))
+        moves = torch.tensor([concept.moves for concept in concepts()])
+        self.register_buffer("allowed_LC", allowed, persistent=False)
+        self.register_buffer("moves_L", (allowed & ~moves).sum(1) == 0, persistent=False)
+        self._text: Any = None
+
+    # -- training ---------------------------------------------------------------------------------
+
+    def warm_up(self, batches: Iterable[Batch]) -> None:
+        """Set the scale of the statistics from the first batches of the training data."""
+        views = [self.encoder.views(batch) for batch in islice(batches, _SCALING_BATCHES)]
+        self.encoder.fit_scaling(
+            torch.cat([v.statistics_BS for v in views]), torch.cat([v.has_gyro_B for v in views])
+        )
+
+    def loss(self, batch: Batch) -> LossOutput:
+        """Return the loss of naming one of the allowed concepts, a mean over all networks."""
+        inputs = self.encoder.views(batch)
+        allowed_BC, teaches_B = self._targets(batch, inputs)
+        statistics_MBC, conv_BC = self._logits(inputs)
+        votes = torch.cat([statistics_MBC, conv_BC[None]])
+        per_vote = torch.stack([self._one_of(logits, allowed_BC) for logits in votes])
+        per_sample_B = (per_vote[:-1].mean(0) + per_vote[-1]) * teaches_B
+        total = sum_over_processes(teaches_B.sum()).clamp(min=1)
+        chosen = self._join(statistics_MBC, conv_BC).argmax(1)
+        right = allowed_BC.gather(1, chosen[:, None])[:, 0] & teaches_B
+        return LossOutput(
+            total=per_sample_B.sum() * num_processes() / total,
+            parts={"accuracy": global_mean(right.float().sum(), teaches_B.sum())},
+            is_global=True,
+        )
+
+    def _targets(self, batch: Batch, inputs: MotionInputs) -> tuple[Tensor, Tensor]:
+        """Allowed concepts [B, C], and which samples teach something [B]."""
+        target_B = batch.targets[self.config.target]
+        if not isinstance(target_B, Tensor):
+            raise TypeError("the class target must be a tensor")
+        index_B = target_B.clamp(min=0)
+        allowed_BC = self.allowed_LC[index_B]
+        level_g = inputs.statistics_BS[:, _LEVEL].exp()
+        is_pause = self.moves_L[index_B] & (level_g < self.config.min_moving_g)
+        return allowed_BC, (target_B >= 0) & allowed_BC.any(1) & ~is_pause
+
+    def _one_of(self, logits_BC: Tensor, allowed_BC: Tensor) -> Tensor:
+        """Negative logarithm of the probability of any of the allowed concepts, [B]."""
+        log_BC = logits_BC.log_softmax(1)
+        inside = log_BC.masked_fill(~allowed_BC, -1e4).logsumexp(1)
+        smoothing = self.config.label_smoothing
+        return -(1 - smoothing) * inside - smoothing * log_BC.mean(1)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return weights that decay and biases and norms that do not."""
+        named = [(n, p) for n, p in self.named_parameters() if p.requires_grad]
+        plain = [p for n, p in named if p.ndim > 1 and not n.endswith("bias")]
+        other = [p for n, p in named if not (p.ndim > 1 and not n.endswith("bias"))]
+        return [
+            {"name": "weights", "params": plain},
+            {"name": "no-decay", "params": other, "weight_decay": 0.0},
+        ]
+
+    # -- use --------------------------------------------------------------------------------------
+
+    def _logits(self, inputs: MotionInputs) -> tuple[Tensor, Tensor]:
+        """Logits of the members [M, B, C] and of the convolutional network [B, C]."""
+        pooled_BD = self.encoder.encode(inputs).pooled_BD
+        plain, conv = pooled_BD[:, : self.num_plain], pooled_BD[:, self.num_plain :]
+        return self.members(plain), self.conv_head(self.dropout(conv))
+
+    def _join(self, statistics_MBC: Tensor, conv_BC: Tensor) -> Tensor:
+        """Weighted mean of the logarithms of all votes, [B, C]."""
+        share = self.config.conv_share
+        members = statistics_MBC.log_softmax(2).mean(0)
+        return (1 - share) * members + share * conv_BC.log_softmax(1)
+
+    def concept_scores(self, inputs: MotionInputs) -> Tensor:
+        """Return calibrated logarithms of the probabilities of the concepts [B, C]."""
+        joined_BC = self._join(*self._logits(inputs))
+        return (joined_BC / self.temperature + self.prior_C).log_softmax(1)
+
+    def uncalibrated_scores(self, inputs: MotionInputs) -> Tensor:
+        """Return what `calibrate` starts from: joined votes [B, C]."""
+        return self._join(*self._logits(inputs))
+
+    def score_words(
+        self, batch: Batch, words: Sequence[str], *, temperature: float = 1.0
+    ) -> Tensor:
+        """Return the logarithm of the probability of each label, [B, L].
+
+        The labels are taken as all there is: probabilities sum to 1. A label that stands for
+        several concepts has the sum of theirs; one that no concept comes near shares what the
+        model has never seen.
+
+        Args:
+            batch: Windows of motion.
+            words: Labels.
+            temperature: Not used: the probabilities are the model's own.
+        """
+        inputs = self.encoder.views(batch)
+        return self.name_concepts(self.concept_scores(inputs), words, self._is_new(inputs))
+
+    def name_concepts(
+        self, scores_BC: Tensor, words: Sequence[str], new_B: Tensor | None = None
+    ) -> Tensor:
+        """Return log probabilities of labels [B, L] from those of concepts.
+
+        Args:
+            scores_BC: Logarithms of the probabilities of the concepts.
+            words: Labels.
+            new_B: Probability that a window shows something unknown; None = never.
+        """
+        matrix_LC = self._word_matrix(words).to(scores_BC)
+        is_far_L = matrix_LC.sum(1) < 1e-6
+        probability_BL = scores_BC.exp() @ matrix_LC.T
+        probability_BL = probability_BL / probability_BL.sum(1, keepdim=True).clamp(min=1e-9)
+        if bool(is_far_L.any()):
+            share = new_B if new_B is not None else torch.zeros_like(probability_BL[:, 0])
+            far = is_far_L.to(scores_BC) / is_far_L.sum()
+            probability_BL = (1 - share[:, None]) * probability_BL + share[:, None] * far
+        return probability_BL.clamp(min=1e-9).log()
+
+    def _is_new(self, inputs: MotionInputs) -> Tensor:
+        return self.novelty.probability(self.encoder.standardised(inputs))
+
+    def _word_matrix(self, words: Sequence[str]) -> Tensor:
+        settings = self.config
+        matrix = word_matrix(
+            words,
+            lambda texts: self._sentences(texts).cpu().numpy(),
+            temperature=settings.word_temperature,
+            min_similarity=settings.min_word_similarity,
+        )
+        return torch.from_numpy(matrix)
+
+    def _sentences(self, texts: Sequence[str]) -> Tensor:
+        """Sentence embeddings; the encoder is loaded when a word is first not listed."""
+        if self._text is None:
+            self._text = self.config.text.module.Encoder(self.config.text.config)
+        return self._text.sentences(texts).float()
+
+    def embed(self, batch: Batch) -> Tensor:
+        """Return features and the roots of the concepts' probabilities side by side, [B, D].
+
+        The roots make the cosine with `embed_texts` rank labels as `score_words` does.
+        """
+        inputs = self.encoder.views(batch)
+        features = self.encoder.encode(inputs).pooled_BD / math.sqrt(self.encoder.width)
+        return torch.cat([features, self.concept_scores(inputs).exp().sqrt()], dim=1)
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return one vector per label [L, D]: nothing about features, the roots of its concepts."""
+        matrix_LC = self._word_matrix(texts).to(self.temperature)
+        roots = F.normalize(matrix_LC.sqrt(), dim=1)
+        return torch.cat([roots.new_zeros(len(texts), self.encoder.width), roots], dim=1)

@@ -1,0 +1,3 @@
+"""See `_pretrain`."""
+
+from tests.golden.evi_mae._pretrain import run as run

@@ -1,0 +1,1 @@
+"""Handlers of the golden cases of HIMU-MAE, one module per kind."""

@@ -1,0 +1,27 @@
+"""The benchmark of EVI-MAE runs and prints one line of JSON that adds up."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_one_json_line(dtype):
+    options = ["--repetitions", "1", "--plain", "--dtype", dtype, "--size", "debug"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "evi_step.py"), *options],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"},
+        check=True,
+    )
+    line = json.loads(done.stdout)
+    assert (line["workload"], line["dtype"]) == ("evi_step", dtype)
+    assert line["items_per_second"] == pytest.approx(2 / line["median_s"], rel=0.1)
+    assert 0.05 < line["gflop"] / line["plain_gflop"] < 1.01

@@ -18,7 +18,7 @@ from otolith.signals.motion_statistics import motion_statistics
 from otolith.signals.motion_views import MIN_ROWS, MotionViews, motion_views
 from otolith.signals.resampling import resample
 from otolith.signals.triads import wearing_site
-from otolith.windows.batch import StreamBatch
+from otolith.windows.batch import GRAVITY_REMOVED, StreamBatch
 
 _AXES = ("x", "y", "z")
 _WINDOWS_PER_CHUNK = 256  # so that temporaries stay in the cache
@@ -69,7 +69,8 @@ def motion_inputs(
     Args:
         stream: Signals [B, T, C] of any rates, in m/s^2 and rad/s.
         rate_hz: Common rate in Hz.
-        min_gravity_g: Shortest mean acceleration in g that counts as gravity.
+        min_gravity_g: Shortest mean acceleration in g that counts as gravity where the stream does
+            not say that it was removed (a mean that is shorter is one of a fall).
         name: Name of the stream, for messages.
 
     Raises:
@@ -79,10 +80,17 @@ def motion_inputs(
         values_BT6, is_known_B6, placements = _select(stream, name)
         is_known_B6 = is_known_B6 & stream.mask_BT.any(1, keepdim=True)
         has_gyro_B = is_known_B6[:, 3:].all(1)
+        gravity_B = stream.gravity_B
+        is_removed_B = None if gravity_B is None else gravity_B == GRAVITY_REMOVED
         order, parts = [], []
         for rows, own_rate_hz, imu in _groups(values_BT6, stream):
             imu = _at_rate(imu, own_rate_hz, rate_hz)
-            views = motion_views(imu, has_gyro_B=has_gyro_B[rows], min_gravity_g=min_gravity_g)
+            views = motion_views(
+                imu,
+                has_gyro_B=has_gyro_B[rows],
+                is_removed_B=None if is_removed_B is None else is_removed_B[rows],
+                min_gravity_g=min_gravity_g,
+            )
             parts.append((views, motion_statistics(views, rate_hz)[0]))
             order.append(rows)
         return _joined(order, parts, is_known_B6, placements)

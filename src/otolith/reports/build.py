@@ -10,12 +10,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from otolith.benchmark._table import Table, is_table
 from otolith.core.errors import CheckpointError, DataError, FileFormatError
 from otolith.core.files import read_json
 from otolith.core.home import data_folder
 from otolith.datasets import DATASETS
 from otolith.recordings.store import DataFolder, is_data_folder
 from otolith.reports import cards, drawing, page, sections
+from otolith.reports.leaderboard import read_tables
 from otolith.reports.page import Report, Tile
 from otolith.tasks._model import Model, load_model
 from otolith.tasks._people import training_datasets
@@ -156,6 +158,17 @@ def read_results(path: Path) -> list[Result]:
                 remedy,
             )
     return found
+
+
+def read_numbers(paths: Sequence[Path]) -> tuple[list[Result], list[Table]]:
+    """Read JSON files of `otolith evaluate` and of `otolith benchmark`, in any order.
+
+    Raises:
+        FileFormatError: A file is missing, damaged or of another kind.
+    """
+    of_benchmarks = [path for path in paths if is_table(read_json(path))]
+    others = [path for path in paths if path not in of_benchmarks]
+    return [r for path in others for r in read_results(path)], read_tables(of_benchmarks)
 
 
 def results_in(folder: Path) -> list[Result]:

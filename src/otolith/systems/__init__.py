@@ -102,6 +102,30 @@ class System(nn.Module, ABC):
             cosine_BL = torch.einsum("bd,lpd->blp", features_BD, texts).amax(2)
         return (cosine_BL / temperature).log_softmax(1)
 
+    def conformal_quantile(self, coverage: float) -> float | None:
+        """Return the largest 1 - p at which a label still belongs to a set that covers the truth.
+
+        Args:
+            coverage: Wanted share of windows whose set holds the true label, 0..1.
+
+        Returns:
+            The quantile, 0..1, or None for a model that was not calibrated.
+        """
+        return None
+
+    def novelty_scores(self, batch: Batch) -> Tensor | None:
+        """Return how unlike everything that was learned the samples are.
+
+        Returns:
+            Share of known windows that are less unusual [B], 0..1, or None for a model that was
+            not calibrated.
+        """
+        return None
+
+    def vocabulary(self) -> dict[str, tuple[str, ...]]:
+        """Return the concepts that it tells apart with their words; empty if it has no such table."""
+        return {}
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`.
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -54,6 +54,20 @@ class MotionInputs:
         """has_gyro, has_gravity and has_orientation as numbers [B, 3]."""
         flags = (self.has_gyro_B, self.has_gravity_B, self.has_orientation_B)
         return torch.stack(flags, dim=1).to(self.statistics_BS)
+
+
+def hide_orientation(inputs: MotionInputs, is_hidden_B: Tensor) -> MotionInputs:
+    """Return inputs of which some samples do not say how the sensor is turned.
+
+    Args:
+        inputs: What `motion_inputs` returned.
+        is_hidden_B: bool, which samples.
+    """
+    return replace(
+        inputs,
+        orientation_BO=inputs.orientation_BO.masked_fill(is_hidden_B[:, None], 0.0),
+        has_orientation_B=inputs.has_orientation_B & ~is_hidden_B,
+    )
 
 
 def motion_inputs(

@@ -25,8 +25,9 @@ from torch import Tensor, nn
 
 from otolith.core.config import component, config, select
 from otolith.core.errors import ConfigError
+from otolith.core.randomness import uniform
 from otolith.encoders import ENCODERS
-from otolith.encoders._motion_inputs import MotionInputs
+from otolith.encoders._motion_inputs import MotionInputs, hide_orientation
 from otolith.objectives import LossOutput
 from otolith.objectives._gather import (
     gather_rows,
@@ -58,6 +59,8 @@ class Config:
         hidden_width: Hidden units of each.
         input_dropout: Share of the statistics that a member does not see in a training step.
         dropout: Dropout of hidden units and of the convolutional features.
+        orientation_dropout: Share of training windows whose orientation is hidden, so that sensors of
+            unknown mounting are understood too.
         conv_share: Weight of the convolutional network among the votes.
         label_smoothing: Share of the target that is spread over all concepts.
         min_moving_g: Standard deviation of the vertical acceleration in g below which a window of
@@ -78,6 +81,7 @@ class Config:
     hidden_width: Annotated[int, Field(gt=0)] = 64
     input_dropout: Share = 0.3
     dropout: Share = 0.3
+    orientation_dropout: Share = 0.15
     conv_share: Share = 0.2
     label_smoothing: Share = 0.0
     min_moving_g: Annotated[float, Field(ge=0)] = 0.06
@@ -103,6 +107,8 @@ class System(BaseSystem):
 
     Attributes:
         temperature: What logits are divided by; fitted by `otolith checkpoint calibrate`.
+        trusts_mounting: Whether the sensor's axes say how it is worn, as a phone's do in a pocket; set
+            it to False for sensors that may be turned in any way.
         prior_C: Logarithm of how much a concept is favoured; 0 unless set.
         conformal_Q: Quantiles of 1 - p(true label), one per `Config.coverages`; only then there.
     """
@@ -137,6 +143,7 @@ class System(BaseSystem):
         self.register_buffer("allowed_LC", allowed, persistent=False)
         self.register_buffer("moves_L", (allowed & ~moves).sum(1) == 0, persistent=False)
         self._text: Any = None
+        self.trusts_mounting = True
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -165,6 +172,10 @@ class System(BaseSystem):
             )
         inputs = self.encoder.views(batch)
         allowed_BC, teaches_B = self._targets(batch, inputs)
+        if self.training:
+            draws_B = uniform(batch.keys_B, "otolith_imu/orientation")
+            is_hidden_B = torch.from_numpy(draws_B < self.config.orientation_dropout)
+            inputs = hide_orientation(inputs, is_hidden_B.to(teaches_B.device))
         statistics_MBC, conv_BC = self._logits(inputs)
         votes = torch.cat([statistics_MBC, conv_BC[None]])
         per_vote = torch.stack([self._one_of(logits, allowed_BC) for logits in votes])
@@ -212,6 +223,13 @@ class System(BaseSystem):
 
     # -- use --------------------------------------------------------------------------------------
 
+    def inputs(self, batch: Batch) -> MotionInputs:
+        """Return what the networks read of a batch; without orientation if that is not trusted."""
+        inputs = self.encoder.views(batch)
+        if self.trusts_mounting:
+            return inputs
+        return hide_orientation(inputs, torch.ones_like(inputs.has_orientation_B))
+
     def _logits(self, inputs: MotionInputs) -> tuple[Tensor, Tensor]:
         """Logits of the members [M, B, C] and of the convolutional network [B, C]."""
         pooled_BD = self.encoder.encode(inputs).pooled_BD
@@ -247,7 +265,7 @@ class System(BaseSystem):
             words: Labels.
             temperature: Not used: the probabilities are the model's own.
         """
-        inputs = self.encoder.views(batch)
+        inputs = self.inputs(batch)
         return self.name_concepts(self.concept_scores(inputs), words, self._is_new(inputs))
 
     def name_concepts(
@@ -285,7 +303,7 @@ class System(BaseSystem):
         """Return the share of known windows that lie nearer to a concept [B]; None before `fit`."""
         if not self.novelty.is_fitted:
             return None
-        return self.novelty.share_nearer(self.encoder.standardised(self.encoder.views(batch)))
+        return self.novelty.share_nearer(self.encoder.standardised(self.inputs(batch)))
 
     def conformal_quantile(self, coverage: float) -> float | None:
         """Return the quantile of the next stored coverage, which covers at least as much.
@@ -323,7 +341,7 @@ class System(BaseSystem):
 
         The roots make the cosine with `embed_texts` rank labels as `score_words` does.
         """
-        inputs = self.encoder.views(batch)
+        inputs = self.inputs(batch)
         features = self.encoder.encode(inputs).pooled_BD / math.sqrt(self.encoder.width)
         return torch.cat([features, self.concept_scores(inputs).exp().sqrt()], dim=1)
 

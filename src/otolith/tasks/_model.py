@@ -179,7 +179,8 @@ def load_model(name_or_path: str | Path) -> Model:
         name_or_path: A run folder (its best checkpoint is taken), a checkpoint or model folder,
             the name of a folder below `$OTOLITH_HOME/models`, or the name of a system that
             needs no weights: `statistics`, or `statistics:device`, `statistics:gravity` and
-            `statistics:both` for the axes it describes.
+            `statistics:both` for the axes it describes, with the three-axis sensors behind a
+            second colon where a stream has several of a kind (`statistics:both:arm_acc,leg_acc`).
 
     Returns:
         The model in evaluation mode.
@@ -221,13 +222,15 @@ def load_model(name_or_path: str | Path) -> Model:
 def _untrained(name: str, frame: str, text: str) -> Model:
     """A system without weights; `frame` chooses the axes of the statistics."""
     settings: dict[str, Any] = {"name": name}
+    frame, _, triads = frame.partition(":")
     if frame:
         if frame not in get_args(Frame):
             raise CheckpointError(
                 f'There is no model "{text}".',
                 suggest(text, [f"{name}:{frame}" for frame in get_args(Frame)]),
             )
-        settings["encoder"] = {"name": "imu_statistics", "frame": frame}
+        wanted = {"triads": tuple(triads.split(","))} if triads else {}
+        settings["encoder"] = {"name": "imu_statistics", "frame": frame, **wanted}
     chosen = select(_SYSTEMS, settings)
     return Model(text, chosen.module.System(chosen.config).eval(), system_name=name)
 

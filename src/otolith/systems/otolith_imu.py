@@ -30,7 +30,7 @@ from otolith.objectives import LossOutput
 from otolith.objectives._gather import global_mean, num_processes, sum_over_processes
 from otolith.signals.motion_statistics import STATISTICS
 from otolith.systems import System as BaseSystem
-from otolith.systems._concepts import concepts, label_matrix, word_matrix
+from otolith.systems._concepts import concepts, label_matrix, nearest_concepts, word_matrix
 from otolith.systems._members import Members
 from otolith.systems._novelty import Novelty
 from otolith.windows.batch import Batch
@@ -118,6 +118,7 @@ class System(BaseSystem):
         self.register_buffer("allowed_LC", allowed, persistent=False)
         self.register_buffer("moves_L", (allowed & ~moves).sum(1) == 0, persistent=False)
         self._text: Any = None
+        self._last_words: tuple[tuple[str, ...] | None, Tensor] = None, torch.zeros(0)
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -174,6 +175,20 @@ class System(BaseSystem):
         ]
 
     # -- use --------------------------------------------------------------------------------------
+
+    label_stride_s = 2.5
+
+    @property
+    def default_words(self) -> tuple[str, ...]:
+        """The names of all concepts."""
+        return tuple(concept.name.replace("_", " ") for concept in concepts())
+
+    def far_words(self, words: Sequence[str]) -> dict[str, str]:
+        """Return the words that no concept comes near, with the nearest concept."""
+        is_far_L = (self._word_matrix(words).sum(1) < 1e-6).tolist()
+        far = [word for word, is_far in zip(words, is_far_L, strict=True) if is_far]
+        nearest = nearest_concepts(far, lambda texts: self._sentences(texts).cpu().numpy())
+        return {word: name.replace("_", " ") for word, name in zip(far, nearest, strict=True)}
 
     def _logits(self, inputs: MotionInputs) -> tuple[Tensor, Tensor]:
         """Logits of the members [M, B, C] and of the convolutional network [B, C]."""
@@ -237,14 +252,17 @@ class System(BaseSystem):
         return self.novelty.probability(self.encoder.standardised(inputs))
 
     def _word_matrix(self, words: Sequence[str]) -> Tensor:
-        settings = self.config
-        matrix = word_matrix(
-            words,
-            lambda texts: self._sentences(texts).cpu().numpy(),
-            temperature=settings.word_temperature,
-            min_similarity=settings.min_word_similarity,
-        )
-        return torch.from_numpy(matrix)
+        key = tuple(words)
+        if self._last_words[0] != key:  # a recording asks for the same words batch after batch
+            settings = self.config
+            matrix = word_matrix(
+                words,
+                lambda texts: self._sentences(texts).cpu().numpy(),
+                temperature=settings.word_temperature,
+                min_similarity=settings.min_word_similarity,
+            )
+            self._last_words = key, torch.from_numpy(matrix)
+        return self._last_words[1]
 
     def _sentences(self, texts: Sequence[str]) -> Tensor:
         """Sentence embeddings; the encoder is loaded when a word is first not listed."""

@@ -187,6 +187,7 @@ def _from_both(
         score=lambda batch: classify(model.embed_batch(batch), prior(batch)),
         labels=names,
         how=f"words and {_described(examples, rows)}",
+        notes=_about_unused(examples, position),
         misses_N=misses_N,
         new_K=new_K,
     )
@@ -259,6 +260,14 @@ def _check_examples(
             f"{_nearest(lost)}.",
             "Add examples of it, or choose another word.",
         )
+
+
+def _about_unused(examples: Labelled, position: np.ndarray) -> tuple[str, ...]:
+    """A sentence about examples of labels that may not be chosen."""
+    unused = [name for name, k in zip(examples.labels, position.tolist(), strict=True) if k < 0]
+    if not unused:
+        return ()
+    return (f"Examples of {_quoted(unused)} are not used, because --labels does not name them.",)
 
 
 def _groups(examples: Labelled, rows: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -27,6 +27,7 @@ _MAX_FOLDS = 10
 _MAX_ROWS = 2000  # examples that choose the shrinkage; more of them decide nothing new
 _PSEUDO_ROWS = 10  # how many examples a feature needs until its own deviation counts
 _STEPS = 200
+_BARRED = -1e4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,10 +179,13 @@ def _fit(
         line_search_fn="strong_wolfe",
     )  # fmt: skip
     index = target_N.expand(folds, -1)[:, :, None]
+    # That a class has no examples says nothing against it, so the others are told apart without it.
+    taught_FK = weight_FN @ torch.eye(prior_NK.shape[1], dtype=x_NR.dtype)[target_N] > 0
+    barred_F1K = torch.where(taught_FK, 0.0, _BARRED)[:, None]
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        log_FNK = (log_gain.exp() * prior_NK + x_NR @ weights).log_softmax(2)
+        log_FNK = (log_gain.exp() * prior_NK + x_NR @ weights + barred_F1K).log_softmax(2)
         errors = -(weight_FN * log_FNK.gather(2, index)[:, :, 0]).sum()
         total = errors + shrinkage / 2 * (weights.square().sum() + log_gain.square().sum())
         total.backward()

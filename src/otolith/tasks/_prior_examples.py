@@ -107,7 +107,9 @@ def choose_shrinkage(
         background_MD: See `fit_with_prior`.
 
     Returns:
-        The value with the highest mean logarithm of the held-out probability of the truth.
+        The value with the highest mean logarithm of the held-out probability of the truth, over
+        examples of classes that others show as well; the default where fewer than two classes
+        have such examples.
 
     Raises:
         DataError: There are fewer than two examples, or the shapes do not fit.
@@ -124,12 +126,16 @@ def choose_shrinkage(
     prior_NK = torch.from_numpy(np.asarray(log_prior_NK[rows], np.float64))
     truth_N = torch.from_numpy(target_N)
     weight_FN = torch.where(is_out_FN, 0.0, balance_N)
+    counts_N = _is_taught(fold_N, target_N)
+    if len(np.unique(target_N[counts_N])) < 2:
+        shrinkages = (DEFAULT_SHRINKAGE,)
+    judged_N = torch.where(torch.from_numpy(counts_N), balance_N, 0.0)
     best: tuple[float, float, Tensor] | None = None
     for shrinkage in sorted(shrinkages, reverse=True):
         weights, gain = _fit(x_NR, prior_NK, truth_N, weight_FN, shrinkage)
         log_FNK = (gain * prior_NK + x_NR @ weights).log_softmax(2)
         log_NK = log_FNK[torch.from_numpy(fold_N), torch.arange(len(rows))]
-        value = float((balance_N * log_NK.gather(1, truth_N[:, None])[:, 0]).mean())
+        value = float((judged_N * log_NK.gather(1, truth_N[:, None])[:, 0]).mean())
         if best is None or value > best[0]:
             best = value, shrinkage, log_NK
     assert best is not None  # noqa: S101  # there is one shrinkage at least
@@ -212,6 +218,13 @@ def _folds(target_N: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
     return np.argsort(np.argsort(target_N, kind="stable"), kind="stable") % min(
         _MAX_FOLDS, len(target_N)
     )
+
+
+def _is_taught(fold_N: np.ndarray, target_N: np.ndarray) -> np.ndarray:
+    """Whether an example's class is shown by examples of other folds, bool [N]."""
+    count_KF = np.zeros((target_N.max() + 1, fold_N.max() + 1), np.int64)
+    np.add.at(count_KF, (target_N, fold_N), 1)
+    return count_KF.sum(1)[target_N] > count_KF[target_N, fold_N]
 
 
 def _check(

@@ -6,6 +6,7 @@ import pytest
 from otolith.core.errors import DataError
 from otolith.tasks._classifiers import softmax
 from otolith.tasks._prior_examples import (
+    DEFAULT_SHRINKAGE,
     SHRINKAGES,
     _folds,
     choose_shrinkage,
@@ -150,3 +151,10 @@ def test_one_example_cannot_choose():
     features, prior, target, _ = toy(1)
     with pytest.raises(DataError, match="1 examples cannot choose"):
         choose_shrinkage(features, prior, target)
+
+
+def test_one_example_per_class_chooses_nothing():
+    features, prior, target, _ = toy(3)
+    choice = choose_shrinkage(features, prior, target)
+    assert choice.shrinkage == DEFAULT_SHRINKAGE
+    assert choice.held_out_NK.shape == (3, K)

@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from otolith.core.errors import DataError
 from otolith.tasks._classifiers import softmax
@@ -72,15 +70,14 @@ def fit_with_prior(
     if not len(target_N):
         return lambda _, log_prior_MK: softmax(np.asarray(log_prior_MK, np.float64))
     space = _Space(features_ND, background_MD)
-    x_NR = torch.from_numpy(space.apply(features_ND))
-    weight_FN = torch.from_numpy(_balance(target_N, log_prior_NK.shape[1]))[None]
-    prior_NK = torch.from_numpy(np.asarray(log_prior_NK, np.float64))
-    weights, gain = _fit(x_NR, prior_NK, torch.from_numpy(target_N), weight_FN, shrinkage)
-    weights_RK, gain_value = weights[0].numpy(), float(gain[0])
+    weight_FN = _balance(target_N, log_prior_NK.shape[1])[None]
+    prior_NK = np.asarray(log_prior_NK, np.float64)
+    found = _fit(space.apply(features_ND), prior_NK, target_N, weight_FN, shrinkage)
+    weights_RK, gain = found.weights_FRK[0], float(found.gain_F[0])
 
     def predict(features_MD: np.ndarray, log_prior_MK: np.ndarray) -> np.ndarray:
         prior = np.asarray(log_prior_MK, np.float64)
-        return softmax(gain_value * prior + space.apply(features_MD) @ weights_RK)
+        return softmax(gain * prior + space.apply(features_MD) @ weights_RK)
 
     return predict
 
@@ -120,26 +117,28 @@ def choose_shrinkage(
     rows = np.unique(np.linspace(0, len(target_N) - 1, _MAX_ROWS).round().astype(np.int64))
     target_N = target_N[rows]
     fold_N = _folds(target_N, [group[rows] for group in groups])
-    is_out_FN = torch.from_numpy(fold_N == np.arange(fold_N.max() + 1)[:, None])
-    balance_N = torch.from_numpy(_balance(target_N, log_prior_NK.shape[1]))
-    x_NR = torch.from_numpy(_Space(features_ND, background_MD).apply(features_ND[rows]))
-    prior_NK = torch.from_numpy(np.asarray(log_prior_NK[rows], np.float64))
-    truth_N = torch.from_numpy(target_N)
-    weight_FN = torch.where(is_out_FN, 0.0, balance_N)
+    is_out_FN = fold_N == np.arange(fold_N.max() + 1)[:, None]
+    balance_N = _balance(target_N, log_prior_NK.shape[1])
+    weight_FN = np.where(is_out_FN, 0.0, balance_N)
     counts_N = _is_taught(fold_N, target_N)
     if len(np.unique(target_N[counts_N])) < 2:
         shrinkages = (DEFAULT_SHRINKAGE,)
-    judged_N = torch.where(torch.from_numpy(counts_N), balance_N, 0.0)
-    best: tuple[float, float, Tensor] | None = None
+    x_NR = _Space(features_ND, background_MD).apply(features_ND[rows])
+    prior_NK = np.asarray(log_prior_NK[rows], np.float64)
+    best: tuple[float, Choice] | None = None
+    found = None
     for shrinkage in sorted(shrinkages, reverse=True):
-        weights, gain = _fit(x_NR, prior_NK, truth_N, weight_FN, shrinkage)
-        log_FNK = (gain * prior_NK + x_NR @ weights).log_softmax(2)
-        log_NK = log_FNK[torch.from_numpy(fold_N), torch.arange(len(rows))]
-        value = float((judged_N * log_NK.gather(1, truth_N[:, None])[:, 0]).mean())
+        found = _fit(x_NR, prior_NK, target_N, weight_FN, shrinkage, found)
+        weights_NRK = found.weights_FRK[fold_N]
+        logits_NK = found.gain_F[fold_N, None] * prior_NK
+        logits_NK = logits_NK + np.einsum("nr,nrk->nk", x_NR, weights_NRK)
+        scores_NK = softmax(logits_NK)
+        log_N = np.log(np.maximum(scores_NK[np.arange(len(rows)), target_N], 1e-300))
+        value = float((balance_N * log_N * counts_N).sum())
         if best is None or value > best[0]:
-            best = value, shrinkage, log_NK
+            best = value, Choice(shrinkage=shrinkage, rows=rows, held_out_NK=scores_NK)
     assert best is not None  # noqa: S101  # there is one shrinkage at least
-    return Choice(shrinkage=best[1], rows=rows, held_out_NK=best[2].exp().numpy())
+    return best[1]
 
 
 class _Space:
@@ -172,34 +171,50 @@ class _Space:
         return scaled if self._turn_DR is None else scaled @ self._turn_DR
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Solution:
+    """Weights and gains of the prior for every weighting of the examples."""
+
+    weights_FRK: np.ndarray
+    gain_F: np.ndarray
+
+
 def _fit(
-    x_NR: Tensor, prior_NK: Tensor, target_N: Tensor, weight_FN: Tensor, shrinkage: float
-) -> tuple[Tensor, Tensor]:
-    """Weights [F, R, K] and gains of the prior [F, 1, 1] for every weighting of the examples."""
-    folds = len(weight_FN)
-    weights = x_NR.new_zeros(folds, x_NR.shape[1], prior_NK.shape[1]).requires_grad_()
-    log_gain = x_NR.new_zeros(folds, 1, 1).requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [weights, log_gain],
-        max_iter=_STEPS, tolerance_grad=1e-6, tolerance_change=1e-10,
-        line_search_fn="strong_wolfe",
-    )  # fmt: skip
-    index = target_N.expand(folds, -1)[:, :, None]
+    x_NR: np.ndarray,
+    prior_NK: np.ndarray,
+    target_N: np.ndarray,
+    weight_FN: np.ndarray,
+    shrinkage: float,
+    start: _Solution | None = None,
+) -> _Solution:
+    """Most probable weights for every weighting at once (L-BFGS)."""
+    from scipy.optimize import minimize
+
+    shape = (len(weight_FN), x_NR.shape[1], prior_NK.shape[1])
+    size = int(np.prod(shape))
+    truth_NK = np.eye(shape[2])[target_N]
     # That a class has no examples says nothing against it, so the others are told apart without it.
-    taught_FK = weight_FN @ torch.eye(prior_NK.shape[1], dtype=x_NR.dtype)[target_N] > 0
-    barred_F1K = torch.where(taught_FK, 0.0, _BARRED)[:, None]
+    barred_F1K = np.where(weight_FN @ truth_NK > 0, 0.0, _BARRED)[:, None]
 
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        log_FNK = (log_gain.exp() * prior_NK + x_NR @ weights + barred_F1K).log_softmax(2)
-        errors = -(weight_FN * log_FNK.gather(2, index)[:, :, 0]).sum()
-        total = errors + shrinkage / 2 * (weights.square().sum() + log_gain.square().sum())
-        total.backward()
-        return total
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, log_gain = values[:size].reshape(shape), values[size:, None, None]
+        logits = np.exp(log_gain) * prior_NK + x_NR @ weights + barred_F1K
+        logits -= logits.max(2, keepdims=True)
+        scores = np.exp(logits)
+        total = scores.sum(2, keepdims=True)
+        log_FN = ((logits - np.log(total)) * truth_NK).sum(2)
+        error_FNK = weight_FN[:, :, None] * (scores / total - truth_NK)
+        slope = x_NR.T @ error_FNK + shrinkage * weights
+        gain_slope = (error_FNK * prior_NK * np.exp(log_gain)).sum((1, 2))
+        value = shrinkage / 2 * (values**2).sum() - (weight_FN * log_FN).sum()
+        return float(value), np.r_[slope.ravel(), gain_slope + shrinkage * values[size:]]
 
-    with torch.enable_grad():
-        optimizer.step(loss)
-    return weights.detach(), log_gain.detach().exp()
+    first = np.zeros(size + shape[0])
+    if start is not None:
+        first = np.r_[start.weights_FRK.ravel(), np.log(start.gain_F)]
+    options = {"maxiter": _STEPS, "gtol": 1e-5, "ftol": 1e-9}
+    best = minimize(loss, first, jac=True, method="L-BFGS-B", options=options).x
+    return _Solution(weights_FRK=best[:size].reshape(shape), gain_F=np.exp(best[size:]))
 
 
 def _balance(target_N: np.ndarray, num_classes: int) -> np.ndarray:

@@ -305,11 +305,6 @@ class System(BaseSystem):
         far_B1 = (share_B.log() - is_far_L.sum().log())[:, None]
         return torch.where(is_far_L, far_B1, named_BL + (-share_B).log1p()[:, None])
 
-    def far_words(self, words: Sequence[str]) -> tuple[str, ...]:
-        """Return the labels that no concept comes near."""
-        is_far_L = (self._word_matrix(words).sum(1) <= 0).tolist()
-        return tuple(word for word, is_far in zip(words, is_far_L, strict=True) if is_far)
-
     def _is_new(self, inputs: MotionInputs) -> Tensor:
         return self.novelty.probability(self.encoder.standardised(inputs))
 

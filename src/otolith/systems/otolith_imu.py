@@ -174,7 +174,7 @@ class System(BaseSystem):
             )
         inputs = self.encoder.views(batch)
         allowed_BC, teaches_B = self._targets(batch, inputs)
-        if self.training:
+        if self.training and len(batch.keys_B):
             draws_B = uniform(batch.keys_B, "otolith_imu/orientation")
             is_hidden_B = torch.from_numpy(draws_B < self.config.orientation_dropout)
             inputs = hide_orientation(inputs, is_hidden_B.to(teaches_B.device))

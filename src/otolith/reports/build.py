@@ -178,15 +178,20 @@ def results_in(folder: Path) -> list[Result]:
 
 
 def segments_csv(values: Sequence[Labelling]) -> str:
-    """Return all segments as CSV: recording, start_s, end_s, label, confidence."""
+    """Return all segments as CSV: recording, start_s, end_s, label, confidence, also_possible.
+
+    The last column is there where label sets were asked for; it holds names joined by "; ".
+    """
+    has_sets = any(value.coverage is not None for value in values)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["recording", "start_s", "end_s", "label", "confidence"])
+    columns = ["recording", "start_s", "end_s", "label", "confidence"]
+    writer.writerow([*columns, "also_possible"] if has_sets else columns)
     for value in values:
-        writer.writerows(
-            [value.recording.id, f"{s.start_s:.3f}", f"{s.end_s:.3f}", s.label, f"{s.confidence:.4f}"]
-            for s in value.segments
-        )  # fmt: skip
+        for s in value.segments:
+            row = [value.recording.id, f"{s.start_s:.3f}", f"{s.end_s:.3f}", s.label]
+            row.append(f"{s.confidence:.4f}")
+            writer.writerow([*row, "; ".join(s.also)] if has_sets else row)
     return text.getvalue()
 
 

@@ -48,6 +48,7 @@ class System(nn.Module, ABC):
         config: The settings it was built from; saved with the weights.
         has_text: Whether `embed_texts` works, that is, whether labels can be given as words.
         trainable: Whether it has a loss; a fixed feature extractor has none.
+        label_stride_s: Usual distance of windows in s when a recording is labelled.
         official_has_sections: Whether official keys carry the section of the checkpoint file
             (`model_state_dict.`, ...), because weights of several sections belong together.
         official_key_prefix: Beginning of a key that only checkpoints of its authors have.
@@ -56,6 +57,7 @@ class System(nn.Module, ABC):
 
     has_text: ClassVar[bool] = False
     trainable: ClassVar[bool] = True
+    label_stride_s: ClassVar[float] = 1.0
     official_has_sections: ClassVar[bool] = False
     official_key_prefix: ClassVar[str] = ""
     official_training_data: ClassVar[tuple[str, ...]] = ()
@@ -68,6 +70,15 @@ class System(nn.Module, ABC):
     @abstractmethod
     def loss(self, batch: Batch) -> LossOutput:
         """Return the training loss of a batch. Random draws come from `batch.keys_B` alone."""
+
+    @property
+    def default_words(self) -> tuple[str, ...]:
+        """Labels to choose from where the user names none; empty if it has no words of its own."""
+        return ()
+
+    def far_words(self, words: Sequence[str]) -> dict[str, str]:
+        """Return the words that lie far from all it has learned, with the nearest it knows."""
+        return {}
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Return one vector per text [L, D], comparable with `embed` by cosine.

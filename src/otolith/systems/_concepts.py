@@ -119,3 +119,18 @@ def word_matrix(
     weight_LC[nearest_LC.max(1) < min_similarity] = 0.0
     matrix[unlisted] = weight_LC
     return matrix
+
+
+def nearest_concepts(words: Sequence[str], embed: EmbedWords) -> list[str]:
+    """Return for each word the concept that one of its words is most similar to.
+
+    Args:
+        words: Labels as the user wrote them.
+        embed: Sentence embeddings of unit length; not called without words.
+    """
+    if not words:
+        return []
+    known = [(concept.name, word) for concept in concepts() for word in concept.words]
+    vectors = embed([tidy(word) for word in words] + [word for _, word in known])
+    similarity_LW = vectors[: len(words)] @ vectors[len(words) :].T
+    return [known[i][0] for i in similarity_LW.argmax(1).tolist()]

@@ -37,7 +37,7 @@ from otolith.objectives._gather import (
 )
 from otolith.signals.motion_statistics import STATISTICS
 from otolith.systems import System as BaseSystem
-from otolith.systems._concepts import concepts, label_matrix, word_matrix
+from otolith.systems._concepts import concepts, label_matrix, nearest_concepts, word_matrix
 from otolith.systems._members import Members
 from otolith.systems._novelty import Novelty
 from otolith.windows.batch import Batch
@@ -114,6 +114,7 @@ class System(BaseSystem):
     """
 
     has_text: ClassVar[bool] = True
+    label_stride_s = 2.5
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -144,6 +145,7 @@ class System(BaseSystem):
         self.register_buffer("moves_L", (allowed & ~moves).sum(1) == 0, persistent=False)
         self._text: Any = None
         self.trusts_mounting = True
+        self._last_words: tuple[tuple[str, ...] | None, Tensor] = None, torch.zeros(0)
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -172,7 +174,7 @@ class System(BaseSystem):
             )
         inputs = self.encoder.views(batch)
         allowed_BC, teaches_B = self._targets(batch, inputs)
-        if self.training:
+        if self.training and len(batch.keys_B):
             draws_B = uniform(batch.keys_B, "otolith_imu/orientation")
             is_hidden_B = torch.from_numpy(draws_B < self.config.orientation_dropout)
             inputs = hide_orientation(inputs, is_hidden_B.to(teaches_B.device))
@@ -229,6 +231,18 @@ class System(BaseSystem):
         if self.trusts_mounting:
             return inputs
         return hide_orientation(inputs, torch.ones_like(inputs.has_orientation_B))
+
+    @property
+    def default_words(self) -> tuple[str, ...]:
+        """The names of all concepts."""
+        return tuple(concept.name.replace("_", " ") for concept in concepts())
+
+    def far_words(self, words: Sequence[str]) -> dict[str, str]:
+        """Return the words that no concept comes near, with the nearest concept."""
+        is_far_L = (self._word_matrix(words).sum(1) < 1e-6).tolist()
+        far = [word for word, is_far in zip(words, is_far_L, strict=True) if is_far]
+        nearest = nearest_concepts(far, lambda texts: self._sentences(texts).cpu().numpy())
+        return {word: name.replace("_", " ") for word, name in zip(far, nearest, strict=True)}
 
     def _logits(self, inputs: MotionInputs) -> tuple[Tensor, Tensor]:
         """Logits of the members [M, B, C] and of the convolutional network [B, C]."""
@@ -291,11 +305,6 @@ class System(BaseSystem):
         far_B1 = (share_B.log() - is_far_L.sum().log())[:, None]
         return torch.where(is_far_L, far_B1, named_BL + (-share_B).log1p()[:, None])
 
-    def far_words(self, words: Sequence[str]) -> tuple[str, ...]:
-        """Return the labels that no concept comes near."""
-        is_far_L = (self._word_matrix(words).sum(1) <= 0).tolist()
-        return tuple(word for word, is_far in zip(words, is_far_L, strict=True) if is_far)
-
     def _is_new(self, inputs: MotionInputs) -> Tensor:
         return self.novelty.probability(self.encoder.standardised(inputs))
 
@@ -321,14 +330,17 @@ class System(BaseSystem):
         return {concept.name: concept.words for concept in concepts()}
 
     def _word_matrix(self, words: Sequence[str]) -> Tensor:
-        settings = self.config
-        matrix = word_matrix(
-            words,
-            lambda texts: self._sentences(texts).cpu().numpy(),
-            temperature=settings.word_temperature,
-            min_similarity=settings.min_word_similarity,
-        )
-        return torch.from_numpy(matrix)
+        key = tuple(words)
+        if self._last_words[0] != key:  # a recording asks for the same words batch after batch
+            settings = self.config
+            matrix = word_matrix(
+                words,
+                lambda texts: self._sentences(texts).cpu().numpy(),
+                temperature=settings.word_temperature,
+                min_similarity=settings.min_word_similarity,
+            )
+            self._last_words = key, torch.from_numpy(matrix)
+        return self._last_words[1]
 
     def _sentences(self, texts: Sequence[str]) -> Tensor:
         """Sentence embeddings; the encoder is loaded when a word is first not listed."""

@@ -172,7 +172,7 @@ def test_far_words_share_what_is_new():
     sure = system.name_concepts(scores, words, torch.ones(1))
     assert torch.isfinite(sure).all()
     assert float(sure.exp().sum()) == pytest.approx(1)
-    assert system.far_words(words) == ("knitting", "juggling")
+    assert set(system.far_words(words)) == {"knitting", "juggling"}
 
 
 def test_only_far_words_are_equally_likely():

@@ -16,7 +16,7 @@ from otolith.core.config import config
 from otolith.core.errors import DataError, suggest
 from otolith.core.progress import progress
 from otolith.recordings.recording import Annotation, Recording
-from otolith.systems.classifier import System as Classifier
+from otolith.systems import System
 from otolith.tasks._classifiers import fit_logistic, softmax
 from otolith.tasks._model import Model
 from otolith.tasks._windows import Labelled, Seconds, Share
@@ -213,7 +213,7 @@ def _scorer(
     """What turns a batch into probabilities [B, K], the names of the K labels, and how."""
     if examples is not None:
         return _from_examples(model, examples, labels)
-    if isinstance(model.system, Classifier):
+    if model.system.labels:
         return _from_classifier(model.system, labels)
     if not labels:
         fact, remedy = _NO_LABELS
@@ -226,9 +226,7 @@ def _scorer(
     return score, tuple(labels), "words alone"
 
 
-def _from_classifier(
-    system: Classifier, labels: Sequence[str]
-) -> tuple[Score, tuple[str, ...], str]:
+def _from_classifier(system: System, labels: Sequence[str]) -> tuple[Score, tuple[str, ...], str]:
     """Probabilities of a classifier, over all its labels or some of them."""
     names, columns = _choose(labels, system.labels, "The classifier")
 

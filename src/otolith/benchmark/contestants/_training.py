@@ -151,6 +151,8 @@ class EncoderContestant(Contestant):
             if not any(p.requires_grad for p in encoder.parameters()):
                 raise ConfigError("The encoder has nothing to train.", "Use statistics_lr instead.")
             model = Classifier(encoder, weights_K, scale, self.device).to(self.device)
+            if hasattr(encoder, "fit_input"):
+                encoder.fit_input(_batches(model, lessons))
             with torch.no_grad():
                 first = next(lesson for lesson in lessons if len(lesson.train))
                 model.eval().predict(model.fetch(first.inputs, first.train[:2], 0))
@@ -297,6 +299,13 @@ def _evaluate(model: Learner, inputs: Any, rows: np.ndarray) -> tuple[np.ndarray
             logits.append(found[0].float().cpu().numpy())
             features.append(found[1].float().cpu().numpy())
     return np.concatenate(logits), np.concatenate(features)
+
+
+def _batches(model: Classifier, lessons: Sequence[Lesson]) -> Iterator[Batch]:
+    """All windows to learn from, for an encoder that measures its input first."""
+    for lesson in lessons:
+        for start in range(0, len(lesson.train), _EVALUATED):
+            yield model.fetch(lesson.inputs, lesson.train[start : start + _EVALUATED], 0)
 
 
 def _schedule(

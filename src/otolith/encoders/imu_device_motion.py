@@ -30,7 +30,6 @@ from otolith.signals.motion_statistics import STATISTICS, is_gyro_statistic
 from otolith.signals.units import STANDARD_GRAVITY_M_S2
 from otolith.windows.batch import Batch
 
-PRESETS = {"debug": {"conv_width": 4, "slots": 4, "signal_width": 8}}
 _ALL = (*STATISTICS, *DEVICE_STATISTICS)
 Size = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -160,7 +159,6 @@ class Encoder(nn.Module):
         """Whether the scale of the statistics has been measured."""
         return bool(self.is_scaled)
 
-    @torch.no_grad()
     def views(self, batch: Batch) -> DeviceMotion:
         """Return signals and raw statistics of a batch.
 
@@ -195,6 +193,7 @@ class Encoder(nn.Module):
         self.scale.copy_(scale)
         self.is_scaled.fill_(True)
 
+    @torch.no_grad()
     def fit_input(self, batches: Iterable[Batch]) -> None:
         """Measure mean and scale of the statistics on the first batches of the training data."""
         few = islice(batches, self.config.scaling_batches)

@@ -82,7 +82,7 @@ def make(argument: str, learning: Learning) -> Contestant:
         )
     source = "learning.contestants.motion_net"
     settings = parse(Config, learning.contestants.get("motion_net", {}), source=source)
-    _system(settings, 2)
+    _system_config(settings, 2)  # so that mistakes are found before the first cell
     return MotionContestant(settings, learning.device)
 
 
@@ -101,9 +101,11 @@ class MotionContestant(Contestant):
         self.identity = f"motion_net|{json.dumps(to_plain(settings))}"
         self.device = device_of(device)
 
+    @torch.no_grad()
     def inputs(self, windows: WindowDataset) -> DeviceMotion:
         """Describe every window once."""
-        encoder = Encoder(self._settings.encoder)
+        with own_draws():
+            encoder = Encoder(self._settings.encoder)
         starts = range(0, len(windows), _READ)
         found = [
             encoder.views(windows.batch(np.arange(a, min(a + _READ, len(windows))), 0))
@@ -119,7 +121,7 @@ class MotionContestant(Contestant):
             raise DataError("There is no window to learn from.", "Use more people or data.")
         with own_draws():
             torch.manual_seed(step_seed(seed, 0, 0))
-            system = _system(settings, num_classes).to(self.device)
+            system = System(_system_config(settings, num_classes)).to(self.device)
             system.encoder.fit_scaling(whole.inputs)
             course = Course(
                 epochs=settings.epochs,
@@ -174,11 +176,11 @@ def _one_lesson(lessons: Sequence[Lesson]) -> Lesson:
     )
 
 
-def _system(settings: Config, num_classes: int) -> System:
-    """A fresh system; classes are numbered."""
+def _system_config(settings: Config, num_classes: int) -> SystemConfig:
+    """Settings of the system; classes are numbered."""
     plain = {
         **settings.system,
         "labels": [str(k) for k in range(num_classes)],
         "encoder": {"name": "imu_device_motion", **to_plain(settings.encoder)},
     }
-    return System(parse(SystemConfig, plain, source="learning.contestants.motion_net.system"))
+    return parse(SystemConfig, plain, source="learning.contestants.motion_net.system")

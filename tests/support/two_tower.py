@@ -67,7 +67,7 @@ class TwoTower(System):
         widths = {"wrist": 12, "head": 6, "camera": 6, "clip": 10}
         self.towers = nn.ModuleDict({n: nn.Linear(w, config.width) for n, w in widths.items()})
         self.words = nn.EmbeddingBag(NUM_WORDS, config.width, mode="mean")
-        self.labels = nn.Linear(config.width, len(LABELS))
+        self.label_head = nn.Linear(config.width, len(LABELS))
         self.busy = nn.Linear(config.width, 1)
         self.register_buffer("mean_D", torch.zeros(config.width))
 
@@ -89,7 +89,7 @@ class TwoTower(System):
         text_BD = all_texts[count_B.cumsum(0) - count_B + pick.long()]
         contrast_B = self._contrast(imu_BD, text_BD)
         multi_B = F.binary_cross_entropy_with_logits(
-            self.labels(imu_BD), batch.targets["multi_label"], reduction="none"
+            self.label_head(imu_BD), batch.targets["multi_label"], reduction="none"
         ).mean(1)
         busy_B = (self.busy(imu_BD)[:, 0] - _busy_share(batch)).square()
         each_B = contrast_B + multi_B + busy_B

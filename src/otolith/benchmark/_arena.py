@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from otolith.benchmark import Tally, Unit
 from otolith.benchmark._data import BenchmarkData
 from otolith.benchmark.contestants import Contestant, Lesson
-from otolith.core.errors import DataError, LeakageError
+from otolith.core.errors import CheckpointError, DataError, LeakageError
 from otolith.core.randomness import rng
 from otolith.tasks._people import EVERYONE, refuse_if_seen, seen_people, used_labels
 from otolith.tasks._windows import Labelled, about_origin, relatives_of
@@ -65,6 +65,7 @@ class Arena:
         self.contestant, self.data = contestant, data
         self._inputs: dict[str, Any] = {}
         self._changed: dict[str, tuple[Any, bool]] = {}
+        self._words: dict[tuple[str, tuple[str, ...]], np.ndarray] = {}
         self._unit: Unit | None = None
 
     def enter(self, unit: Unit) -> None:
@@ -91,6 +92,26 @@ class Arena:
             changed = self.contestant.inputs(windows.with_transform(change.apply))
             self._changed[change.name] = (changed, change.is_drawn)
         return self._changed[change.name][0]
+
+    def word_scores(self, name: str, words: Sequence[str]) -> np.ndarray:
+        """Return log probabilities [N, L] of words for every window of a data set, made once.
+
+        Args:
+            name: Data set.
+            words: Labels; they are all there is.
+
+        Raises:
+            CheckpointError: The contestant knows no text.
+        """
+        model = self.contestant.model
+        if model is None:
+            raise CheckpointError(
+                f"{self.contestant.name} knows no text.", "Use a text-aligned model."
+            )
+        key = (name, tuple(words))
+        if key not in self._words:
+            self._words[key] = model.score_windows(self.data[name].labelled.windows, key[1])
+        return self._words[key]
 
     def divide(self, unit: Unit, num_groups: int, validation_share: float) -> Division:
         """Divide the people of a data set; the same for every contestant.

@@ -62,6 +62,7 @@ class Learning:
         patience: Epochs without a better validation macro-F1 after which training ends; None =
             never.
         encoders: Encoder -> its settings, for `scratch:<encoder>`.
+        contestants: Contestant -> its own settings, such as those of `motion_net`.
         device: Where scratch-trained encoders learn; `auto` = an accelerator if there is one.
     """
 
@@ -75,4 +76,5 @@ class Learning:
     is_standardised: bool = True
     patience: Count | None = None
     encoders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    contestants: dict[str, dict[str, Any]] = field(default_factory=dict)
     device: Literal["auto", "cpu", "cuda"] = "auto"

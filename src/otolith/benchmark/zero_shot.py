@@ -1,7 +1,7 @@
 """Zero-shot: a data set that nobody has learned from, with labels given as words alone.
 
 Every data set is the target in turn and the others are the sources. A contestant with text chooses
-the nearest label words. A contestant without learns the sources' groups of synonyms, and a label of
+the likeliest label words. A contestant without learns the sources' groups of synonyms, and a label of
 the target is as probable as its group (the bridge of the synonym table): a label whose group no
 source has cannot be chosen and counts as an error.
 
@@ -29,7 +29,6 @@ from otolith.benchmark._settings import Learning, Part, Windows
 from otolith.benchmark.contestants import Lesson
 from otolith.core.config import config
 from otolith.core.errors import LeakageError
-from otolith.tasks._classifiers import similarity
 
 HEADLINE = "closed"
 METRIC = "macro_f1"
@@ -132,10 +131,9 @@ def _sources(arena: Arena, target: BenchmarkData) -> tuple[list[BenchmarkData], 
 def _by_words(
     arena: Arena, target: BenchmarkData, sources: Sequence[BenchmarkData], settings: Config
 ) -> _Votes:
-    """Nearest words; nothing is learned from the sources but what their labels are called."""
+    """Likeliest words; nothing is learned from the sources but what their labels are called."""
     model = arena.contestant.model
     assert model is not None  # noqa: S101  # the caller has looked
-    features = arena.inputs(target.name)
     group_of = {
         label: group
         for one in sources
@@ -144,7 +142,7 @@ def _by_words(
 
     def scores(labels: Sequence[str]) -> np.ndarray:
         words = [settings.texts.get(label, label) for label in labels]
-        return similarity(features, model.embed_texts(words))
+        return arena.word_scores(target.name, words)
 
     return _Votes(
         closed_NL=scores(target.labelled.labels),

@@ -13,6 +13,8 @@ from rich.table import Table
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
+_WIDEST = 10_000
+
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table; numbers are right-aligned, floats get three decimals, nothing is cut off."""
@@ -22,7 +24,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         view.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         view.add_row(*(_text(value) for value in row))
-    console.print(view)
+    # A terminal folds long words; a file or pipe gets every row on one line.
+    needed = console.measure(view, options=console.options.update(max_width=_WIDEST)).maximum
+    if not console.is_terminal:
+        view.width = max(console.width, needed)
+    console.print(view, soft_wrap=False, crop=False)
 
 
 def facts(values: Mapping[str, Any]) -> None:

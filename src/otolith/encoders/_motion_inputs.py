@@ -18,9 +18,10 @@ from otolith.signals.motion_statistics import motion_statistics
 from otolith.signals.motion_views import MIN_ROWS, MotionViews, motion_views
 from otolith.signals.resampling import resample
 from otolith.signals.triads import wearing_site
-from otolith.windows.batch import GRAVITY_REMOVED, StreamBatch
+from otolith.windows.batch import GRAVITY_REMOVED, Batch, StreamBatch
 
 _AXES = ("x", "y", "z")
+_MIN_SCALE = 1e-3
 _WINDOWS_PER_CHUNK = 256  # so that temporaries stay in the cache
 
 
@@ -30,6 +31,8 @@ class MotionInputs:
 
     Args:
         signals_BCT: Signals for a network, see `motion_views.CHANNELS`; zero where masked.
+        imu_BCT: Acceleration in m/s^2 and angular rate in rad/s (x, y, z) in the sensor's own
+            axes; zero where masked or missing.
         mask_BT: bool, True = real row at the common rate.
         statistics_BS: Statistics, see `motion_statistics.STATISTICS`; those of a missing
             gyroscope are 0, as are all of a sample without rows.
@@ -41,6 +44,7 @@ class MotionInputs:
     """
 
     signals_BCT: Tensor
+    imu_BCT: Tensor
     mask_BT: Tensor
     statistics_BS: Tensor
     orientation_BO: Tensor
@@ -68,6 +72,57 @@ def hide_orientation(inputs: MotionInputs, is_hidden_B: Tensor) -> MotionInputs:
         orientation_BO=inputs.orientation_BO.masked_fill(is_hidden_B[:, None], 0.0),
         has_orientation_B=inputs.has_orientation_B & ~is_hidden_B,
     )
+
+
+def only_motion_stream(batch: Batch, wanted: str) -> tuple[str, StreamBatch]:
+    """Return name and values of a motion stream.
+
+    Args:
+        batch: Samples.
+        wanted: Name; empty = the only motion stream of the batch.
+
+    Raises:
+        DataError: The stream is missing or ambiguous.
+    """
+    motion = [name for name, stream in batch.streams.items() if stream.channels]
+    if (wanted and wanted not in motion) or not motion:
+        raise DataError(
+            f"The batch has no motion stream {wanted or 'at all'}.",
+            f"Set stream to one of: {', '.join(motion) or '(none)'}.",
+        )
+    if not wanted and len(motion) > 1:
+        raise DataError(
+            f"The batch has {len(motion)} motion streams and the settings name none.",
+            f"Set stream to one of: {', '.join(sorted(motion))}.",
+        )
+    name = wanted or motion[0]
+    return name, batch.streams[name]
+
+
+def measure_scaling(
+    statistics_NS: Tensor, needs_gyro_S: Tensor, has_gyro_N: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return mean [S] and scale [S] of statistics, float64.
+
+    Args:
+        statistics_NS: Raw statistics of training windows.
+        needs_gyro_S: bool, which of them describe a gyroscope.
+        has_gyro_N: bool, whether a window has one, without which such statistics do not count;
+            None = all have one.
+
+    Raises:
+        DataError: There is no window.
+    """
+    if not len(statistics_NS):
+        raise DataError("There is no window to scale by.", "Give training windows.")
+    x = statistics_NS.double()
+    counts = torch.ones_like(x)
+    if has_gyro_N is not None:
+        counts = torch.where(needs_gyro_S.to(x.device) & ~has_gyro_N[:, None], 0.0, counts)
+    number = counts.sum(0).clamp(min=1)
+    mean = (x * counts).sum(0) / number
+    deviation = (((x - mean) * counts).square().sum(0) / number).sqrt()
+    return mean, torch.where(counts.sum(0) > 0, deviation, 1.0) + _MIN_SCALE
 
 
 def motion_inputs(
@@ -105,25 +160,26 @@ def motion_inputs(
                 is_removed_B=None if is_removed_B is None else is_removed_B[rows],
                 min_gravity_g=min_gravity_g,
             )
-            parts.append((views, motion_statistics(views, rate_hz)[0]))
+            parts.append((views, motion_statistics(views, rate_hz)[0], imu.transpose(1, 2)))
             order.append(rows)
         return _joined(order, parts, is_known_B6, placements)
 
 
 def _joined(
     order: Sequence[Tensor],
-    parts: Sequence[tuple[MotionViews, Tensor]],
+    parts: Sequence[tuple[MotionViews, Tensor, Tensor]],
     is_known_B6: Tensor,
     placements: tuple[str, ...],
 ) -> MotionInputs:
     """Put the samples of all groups back in their order, padded to one length."""
     back = torch.cat(list(order)).argsort()
-    longest = max(views.signals_BST.shape[2] for views, _ in parts)
-    signals, masks = [], []
-    for views, _ in parts:
+    longest = max(imu.shape[2] for *_, imu in parts)
+    signals, imus, masks = [], [], []
+    for views, _, imu_GCT in parts:
         channels_GCT = views.channels
         lacks = longest - channels_GCT.shape[2]
         signals.append(pad(channels_GCT, (0, lacks)))
+        imus.append(pad(imu_GCT, (0, lacks)))
         masks.append(pad(torch.ones_like(channels_GCT[:, 0], dtype=torch.bool), (0, lacks)))
     is_there_B = is_known_B6.any(1)
 
@@ -132,13 +188,14 @@ def _joined(
         is_there = is_there_B.reshape(-1, *[1] * (joined.ndim - 1))
         return torch.where(is_there, joined, torch.zeros_like(joined))
 
-    has_gravity_B = together([views.has_gravity_B for views, _ in parts])
+    has_gravity_B = together([views.has_gravity_B for views, *_ in parts])
     has_orientation_B = has_gravity_B & is_known_B6[:, :3].all(1)
-    orientation_BO = together([views.orientation_B3 for views, _ in parts])
+    orientation_BO = together([views.orientation_B3 for views, *_ in parts])
     return MotionInputs(
         signals_BCT=together(signals),
+        imu_BCT=together(imus),
         mask_BT=together(masks),
-        statistics_BS=together([statistics for _, statistics in parts]),
+        statistics_BS=together([statistics for _, statistics, _ in parts]),
         orientation_BO=torch.where(has_orientation_B[:, None], orientation_BO, 0.0),
         has_gyro_B=is_known_B6[:, 3:].all(1),
         has_gravity_B=has_gravity_B,

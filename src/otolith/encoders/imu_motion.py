@@ -20,14 +20,18 @@ from otolith.core.config import config
 from otolith.core.errors import DataError
 from otolith.encoders import Grid, Tokens
 from otolith.encoders._motion_conv import STRIDE, MotionConv
-from otolith.encoders._motion_inputs import MotionInputs, motion_inputs
+from otolith.encoders._motion_inputs import (
+    MotionInputs,
+    measure_scaling,
+    motion_inputs,
+    only_motion_stream,
+)
 from otolith.signals.motion_statistics import STATISTICS, is_gyro_statistic
 from otolith.signals.motion_views import CHANNELS
 from otolith.windows.batch import Batch
 
 ORIENTATION = ("orientation_x", "orientation_y", "orientation_z")
 FLAGS = ("has_gyro", "has_gravity", "has_orientation")
-_MIN_SCALE = 1e-3
 
 
 @config
@@ -101,20 +105,8 @@ class Encoder(nn.Module):
         Raises:
             DataError: The stream is missing or ambiguous, or has no accelerometer.
         """
-        motion = [name for name, stream in batch.streams.items() if stream.channels]
-        wanted = self.config.stream
-        if (wanted and wanted not in motion) or not motion:
-            raise DataError(
-                f"The batch has no motion stream {wanted or 'at all'}.",
-                f"Set stream to one of: {', '.join(motion) or '(none)'}.",
-            )
-        if not wanted and len(motion) > 1:
-            raise DataError(
-                f"The batch has {len(motion)} motion streams and the settings name none.",
-                f"Set stream to one of: {', '.join(sorted(motion))}.",
-            )
-        name, settings = wanted or motion[0], self.config
-        return motion_inputs(batch.streams[name], settings.rate_hz, settings.min_gravity_g, name)
+        name, stream = only_motion_stream(batch, self.config.stream)
+        return motion_inputs(stream, self.config.rate_hz, self.config.min_gravity_g, name)
 
     @torch.no_grad()
     def fit_scaling(self, statistics_NS: Tensor, has_gyro_N: Tensor | None = None) -> None:
@@ -133,18 +125,9 @@ class Encoder(nn.Module):
                 f"Statistics have shape {tuple(statistics_NS.shape)}.",
                 f"Give them as [windows, {len(STATISTICS)}].",
             )
-        if not len(statistics_NS):
-            raise DataError("There is no window to scale by.", "Give training windows.")
-        x = statistics_NS.double()
-        counts = torch.ones_like(x)
-        if has_gyro_N is not None:
-            counts = torch.where(self.needs_gyro.to(x.device) & ~has_gyro_N[:, None], 0.0, counts)
-        number = counts.sum(0).clamp(min=1)
-        mean = (x * counts).sum(0) / number
-        deviation = (((x - mean) * counts).square().sum(0) / number).sqrt()
-        deviation = torch.where(counts.sum(0) > 0, deviation, 1.0)
+        mean, scale = measure_scaling(statistics_NS, self.needs_gyro, has_gyro_N)
         self.mean.copy_(mean)
-        self.scale.copy_(deviation + _MIN_SCALE)
+        self.scale.copy_(scale)
 
     def standardised(self, inputs: MotionInputs) -> Tensor:
         """Return statistics [B, S] over mean and scale, clipped; 0 where there is no gyroscope."""

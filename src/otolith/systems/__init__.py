@@ -137,6 +137,22 @@ class System(nn.Module, ABC):
         """Return the concepts that it tells apart with their words; empty if it has no such table."""
         return {}
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in the order of `classify`'s columns; empty if the system is no classifier."""
+        return ()
+
+    def classify(self, batch: Batch) -> Tensor:
+        """Return logits [B, K], one column per entry of `labels`.
+
+        Raises:
+            CheckpointError: The system is no classifier.
+        """
+        raise CheckpointError(
+            f"{_name(self)} has no classes of its own for the {len(batch)} samples.",
+            "Use a classifier, or give examples to learn from.",
+        )
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`.
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from otolith.core.errors import CheckpointError, DataError, suggest
-from otolith.systems.classifier import System as Classifier
+from otolith.systems import System
 from otolith.tasks._classifiers import fit_logistic, softmax
 from otolith.tasks._model import Model
 from otolith.tasks._prior_examples import DEFAULT_SHRINKAGE, choose_shrinkage, fit_with_prior
@@ -95,7 +95,7 @@ def make_scorer(
         if model.has_text:
             return _from_both(model, examples, labels, temperature, max_novelty)
         return _from_examples(model, examples, labels)
-    if isinstance(model.system, Classifier):
+    if model.system.labels:
         return _from_classifier(model.system, labels)
     return _from_words(model, tuple(labels) or model.system.default_words, temperature)
 
@@ -125,7 +125,7 @@ def _from_words(model: Model, names: tuple[str, ...], temperature: float) -> Sco
     return Scorer(score=score, labels=names, how="words alone", notes=notes)
 
 
-def _from_classifier(system: Classifier, labels: Sequence[str]) -> Scorer:
+def _from_classifier(system: System, labels: Sequence[str]) -> Scorer:
     """Probabilities of a classifier, over all its labels or some of them."""
     names, columns = _choose(labels, system.labels, "The classifier")
 

@@ -21,7 +21,6 @@ from otolith.core.registry import Registry
 from otolith.recordings.recording import Recording
 from otolith.signals.statistics import Frame
 from otolith.systems import System
-from otolith.systems.classifier import System as Classifier
 from otolith.tasks._people import EVERYONE
 from otolith.windows.batch import Batch
 from otolith.windows.dataset import WindowDataset
@@ -57,7 +56,7 @@ class Model:
     @property
     def labels(self) -> tuple[str, ...]:
         """Class names that the model itself can tell apart; empty if it is no classifier."""
-        return tuple(self.system.config.labels) if isinstance(self.system, Classifier) else ()
+        return tuple(self.system.labels)
 
     @property
     def has_text(self) -> bool:
@@ -251,7 +250,7 @@ def _with_official_data(provenance: dict[str, Any], system: System) -> dict[str,
     datasets = {name: {"train_subjects": [EVERYONE]} for name in known}
     return {
         **provenance,
-        "is_pretrain": not (system.has_text or isinstance(system, Classifier)),
+        "is_pretrain": not (system.has_text or system.labels),
         "data": {"datasets": datasets},
     }
 

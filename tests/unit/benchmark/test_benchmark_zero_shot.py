@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from tests.support.benchmark_data import arena_of, two_parts
-from tests.support.tasks_data import make_part, toy_model, trained_on
+from tests.support.tasks_data import ToyConfig, ToySystem, make_part, toy_model, trained_on
 
 from otolith.benchmark import Unit, zero_shot
-from otolith.core.errors import LeakageError
+from otolith.core.errors import CheckpointError, LeakageError
+from otolith.tasks._model import Model
 
 
 def run(arena, name):
@@ -82,6 +84,36 @@ def test_a_model_with_text_chooses_words(tmp_path):
     outcome = run(arena, "toy_a")
     assert right(outcome.tallies["closed"]) == 1.0
     assert not any("bridged" in note for note in outcome.notes)
+
+
+class _OwnProbabilities(ToySystem):
+    """Cosines of this system say nothing; its own probabilities are those of the last word."""
+
+    calls = 0
+
+    def score_words(self, batch, words, *, temperature=0.05):
+        type(self).calls += 1
+        scores = torch.full((len(batch), len(words)), -9.0)
+        scores[:, -1] = 0.0
+        return scores
+
+
+def test_probabilities_of_the_system_itself_count(tmp_path):
+    system = _OwnProbabilities(ToyConfig()).eval()
+    model = Model("own", system, trained_on(other=["x"]), system_name="toy_text")
+    arena = arena_of(*two_parts(tmp_path), model=model)
+    outcome = run(arena, "toy_a")
+    closed = outcome.tallies["closed"]
+    chosen = {c for own in closed.people.values() for _, c, _ in own}
+    assert chosen == {len(closed.labels) - 1}
+    before = _OwnProbabilities.calls
+    run(arena, "toy_a")
+    assert _OwnProbabilities.calls == before, "scored once for all seeds"
+
+
+def test_words_need_a_model_with_text(tmp_path):
+    with pytest.raises(CheckpointError, match="knows no text"):
+        arena_of(*two_parts(tmp_path), model="scratch:imu_cnn_har").word_scores("toy_a", ["a"])
 
 
 def test_a_model_that_has_seen_the_target_is_refused(tmp_path):

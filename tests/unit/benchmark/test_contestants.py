@@ -30,7 +30,7 @@ def fitted_of(part, model, learning=QUICK, seed=0):
 
 
 def test_the_folder_is_the_registry():
-    assert CONTESTANTS.names() == ["scratch", "statistics_lr", "statistics_rf"]
+    assert CONTESTANTS.names() == ["motion_net", "scratch", "statistics_lr", "statistics_rf"]
     assert all(CONTESTANTS.describe(name).endswith(".") for name in CONTESTANTS.names())
 
 
@@ -95,6 +95,16 @@ def test_settings_of_an_encoder_reach_it(part):
     with tiny_encoder():
         _, fitted, lesson, test = fitted_of(part, "scratch:imu_tiny_test", settings)
     assert fitted.features(lesson.inputs, test).shape[1] == 3
+
+
+def test_an_encoder_measures_its_input_on_all_training_windows_first(part):
+    learning = Learning(epochs=1, encoders={"imu_cnn_har": {"preset": "debug"}}, device="cpu")
+    _, fitted, _, _ = fitted_of(part, "scratch:imu_cnn_har", learning)
+    standardise = fitted._model.encoder.input.standardise
+    assert bool(standardise.is_fitted)
+    # The channels were scaled by the same windows before.
+    torch.testing.assert_close(standardise.mean_C, torch.zeros(6), atol=1e-4, rtol=0)
+    torch.testing.assert_close(standardise.scale_C, torch.ones(6), atol=1e-3, rtol=0)
 
 
 def test_identity_tells_settings_apart():

@@ -91,3 +91,17 @@ def test_unknown_protocols_are_refused(folders):
     ran = otolith(*bench("zero_shoot", folders))
     assert ran.code == 2
     assert "zero_shoot" in ran.err
+
+
+def test_long_names_are_whole_in_the_table(folders, tmp_path):
+    name = "a_model_with_a_name_that_is_longer_than_a_narrow_terminal"
+    saved = tmp_path / name
+    from tests.support.tasks_data import statistics
+
+    from otolith.training.checkpoints import save_model
+
+    save_model(saved, "statistics", statistics("device").system, {"data": {"datasets": {}}})
+    few = ["--limit-windows", "40", "--setting", "windows.window_s=5.0"]
+    ran = otolith(*bench("cross_subject", folders[:1], *QUICK, *few, models=saved))
+    assert ran.code == 0, ran.err
+    assert any(name in line and "all labels" in line for line in ran.out.splitlines())

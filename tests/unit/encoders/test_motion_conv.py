@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from otolith.encoders._motion_conv import STRIDE, MaskedGroupNorm, MotionConv
+from otolith.encoders._motion_conv import STRIDE, MaskedBatchNorm, MaskedGroupNorm, MotionConv
 
 
 def signals(lengths, seed=0):
@@ -46,3 +46,35 @@ def test_padding_changes_nothing(lengths):
         assert whole.all()
         torch.testing.assert_close(alone[0], tokens[b][kept[b]], atol=1e-5, rtol=1e-5)
     assert (tokens[~kept] == 0).all()
+
+
+def test_batch_norm_is_torchs_over_the_real_rows():
+    x, mask = signals((20, 12, 20))
+    own, torchs = MaskedBatchNorm(6).train(), torch.nn.BatchNorm1d(6).train()
+    found = own(x, mask)
+    expected = torchs(x.transpose(1, 2)[mask])
+    torch.testing.assert_close(found.transpose(1, 2)[mask], expected)
+    torch.testing.assert_close(own.running_mean, torchs.running_mean)
+    torch.testing.assert_close(own.running_variance, torchs.running_var)
+    shorter, whole = x[:, :, :12], mask[:, :12]
+    torch.testing.assert_close(own.eval()(x, mask)[:, :, :12], own(shorter, whole))
+
+
+def test_batch_norm_survives_a_batch_without_rows():
+    norm = MaskedBatchNorm(6).train()
+    x, mask = signals((20, 20))
+    assert torch.isfinite(norm(x, torch.zeros_like(mask))).all()
+    assert torch.equal(norm.running_mean, torch.zeros(6))
+
+
+def test_the_network_takes_either_norm():
+    x, mask = signals((20, 20))
+    strong, weak = 4 * x, x
+    for norm, is_alike in (("group", True), ("batch", False)):
+        torch.manual_seed(0)
+        conv = MotionConv(6, 8, 5, 2, norm=norm).eval()
+        with torch.no_grad():
+            for layer in conv.convs:
+                layer.bias.zero_()
+        close = torch.allclose(conv(strong, mask)[0], conv(weak, mask)[0], atol=0.02)
+        assert close == is_alike

@@ -1,4 +1,4 @@
-"""A compact training loop for encoders that learn from nothing (the protocol of WHAR Arena).
+"""A compact training loop for models that learn from nothing (the protocol of WHAR Arena).
 
 AdamW with a cosine from the first rate to 0, class-weighted cross entropy, and the epoch with the
 best macro-F1 on the validation people; with the settings of `Learning`.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,33 +25,95 @@ from otolith.benchmark.contestants._features import macro_f1
 from otolith.benchmark.contestants._scaling import ChannelScale, measure_scale
 from otolith.core.config import Selected
 from otolith.core.errors import ConfigError, DataError, TrainingError
-from otolith.core.randomness import permutation, step_seed
+from otolith.core.randomness import permutation, rng, step_seed
 from otolith.windows.batch import Batch
 from otolith.windows.dataset import WindowDataset
+from otolith.windows.weights import group_balanced_weights
 
 _EVALUATED = 256  # windows of a batch without gradient
 
 
-class Classifier(nn.Module):
+class Learner(nn.Module):
+    """What the loop trains: how windows are read, what is lost, what is predicted.
+
+    Subclasses must not read labels in `fetch`.
+    """
+
+    def fetch(self, inputs: Any, rows: np.ndarray, epoch: int) -> Any:
+        """Read the windows at positions `rows` of what the contestant made of a data set."""
+        raise NotImplementedError
+
+    def loss(self, fetched: Any, target_B: Tensor) -> Tensor:
+        """Return the loss of a batch that `fetch` read."""
+        raise NotImplementedError
+
+    def predict(self, fetched: Any) -> tuple[Tensor, Tensor]:
+        """Return logits [B, K] and features [B, D]."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How the loop runs.
+
+    Args:
+        epochs: Most epochs.
+        batch_size: Windows of a batch.
+        lr: Highest learning rate of AdamW.
+        weight_decay: Weight decay of AdamW.
+        patience: Epochs without a better validation macro-F1 after which training ends; None =
+            never.
+        has_warm_up: Whether the rate first rises (one cycle) instead of falling from the start.
+        draw_exponent: Windows are drawn in proportion to this power of the number of windows of
+            their class over that number; 1 = every window once per epoch.
+        min_steps: Fewest steps, for few windows.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    patience: int | None = None
+    has_warm_up: bool = False
+    draw_exponent: float = 1.0
+    min_steps: int = 0
+
+
+class Classifier(Learner):
     """An encoder with a linear layer.
 
     Args:
         encoder: Gives `Tokens` with `pooled_BD`.
-        num_classes: K.
+        weights_K: Weight of each class in the loss.
+        scale: Scale of the channels; None = physical units.
+        device: Where it computes.
     """
 
-    def __init__(self, encoder: nn.Module, num_classes: int) -> None:
+    def __init__(
+        self, encoder: nn.Module, weights_K: Tensor, scale: ChannelScale | None, device: str
+    ) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.head = nn.LazyLinear(num_classes)
+        self.encoder, self._scale, self._device = encoder, scale, device
+        self.register_buffer("weights_K", weights_K, persistent=False)
+        self.head = nn.LazyLinear(len(weights_K))
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Return logits [B, K]."""
-        return self.head(self.pooled(batch))
+    def fetch(self, inputs: WindowDataset, rows: np.ndarray, epoch: int) -> Batch:
+        """Read and scale windows."""
+        batch = inputs.batch(rows, epoch)
+        if self._scale is not None:
+            scale = self._scale
+            streams = {n: scale.apply(s) if s.channels else s for n, s in batch.streams.items()}
+            batch = replace(batch, streams=streams)
+        return batch if self._device == "cpu" else batch.to(self._device)
 
-    def pooled(self, batch: Batch) -> Tensor:
-        """Return features [B, D]."""
-        return self.encoder(batch).pooled_BD
+    def loss(self, fetched: Batch, target_B: Tensor) -> Tensor:
+        """Return the class-weighted cross entropy."""
+        return F.cross_entropy(self.predict(fetched)[0], target_B, weight=self.weights_K)
+
+    def predict(self, fetched: Batch) -> tuple[Tensor, Tensor]:
+        """Return logits and the encoder's vector."""
+        pooled_BD = self.encoder(fetched).pooled_BD
+        return self.head(pooled_BD), pooled_BD
 
 
 class EncoderContestant(Contestant):
@@ -67,7 +129,7 @@ class EncoderContestant(Contestant):
     def __init__(self, name: str, encoder: Selected, learning: Learning, identity: str) -> None:
         self.name, self._encoder, self._learning = name, encoder, learning
         self.identity = f"{name}|{identity}"
-        self.device = _device(learning.device)
+        self.device = device_of(learning.device)
 
     def inputs(self, windows: WindowDataset) -> WindowDataset:
         """Return the windows themselves."""
@@ -77,60 +139,81 @@ class EncoderContestant(Contestant):
         """Train on the lessons' windows; without validation people the last epoch counts."""
         if not sum(len(lesson.train) for lesson in lessons):
             raise DataError("There is no window to learn from.", "Use more people or data.")
-        with _own_draws():
+        learning = self._learning
+        label_N = np.concatenate([lesson.label_N[lesson.train] for lesson in lessons])
+        weights_K = _class_weights(label_N, num_classes, learning.class_weights)
+        with own_draws():
             torch.manual_seed(step_seed(seed, 0, 0))
             scale = None
-            if self._learning.is_standardised:
+            if learning.is_standardised:
                 scale = measure_scale([(lesson.inputs, lesson.train) for lesson in lessons])
             encoder = self._encoder.module.Encoder(self._encoder.config)
-            model = Classifier(encoder, num_classes).to(self.device)
+            if not any(p.requires_grad for p in encoder.parameters()):
+                raise ConfigError("The encoder has nothing to train.", "Use statistics_lr instead.")
+            model = Classifier(encoder, weights_K, scale, self.device).to(self.device)
+            if hasattr(encoder, "fit_input"):
+                encoder.fit_input(_batches(model, lessons))
             with torch.no_grad():
                 first = next(lesson for lesson in lessons if len(lesson.train))
-                model.eval()(_batch(first.inputs, first.train[:2], 0, scale, self.device))
-            trainer = _Trainer(
-                model, lessons, num_classes, seed, self._learning, scale, self.device
+                model.eval().predict(model.fetch(first.inputs, first.train[:2], 0))
+            course = Course(
+                epochs=learning.epochs,
+                batch_size=learning.batch_size,
+                lr=learning.lr,
+                weight_decay=learning.weight_decay,
+                patience=learning.patience,
             )
-            epoch = trainer.run()
-        return _Fitted(model.eval(), num_classes, scale, self.device, epoch)
+            epoch = Trainer(model, lessons, num_classes, seed, course, self.device).run()
+        return FittedLearner(model, num_classes, {"epoch": float(epoch)})
 
 
-class _Trainer:
-    """Trains a classifier in place and leaves the weights of its best epoch."""
+class Trainer:
+    """Trains a learner in place and leaves the weights of its best epoch.
+
+    Args:
+        model: What learns.
+        lessons: What from; at least one window.
+        num_classes: K.
+        seed: Seed of order and dropout.
+        course: How.
+        device: Where the learner lies.
+    """
 
     def __init__(
         self,
-        model: Classifier,
+        model: Learner,
         lessons: Sequence[Lesson],
         num_classes: int,
         seed: int,
-        learning: Learning,
-        scale: ChannelScale | None,
+        course: Course,
         device: str,
     ) -> None:
         self.model, self.lessons, self.num_classes = model, lessons, num_classes
-        self.seed, self.learning, self.scale, self.device = seed, learning, scale, device
+        self.seed, self.course, self.device = seed, course, device
         label_N = np.concatenate([lesson.label_N[lesson.train] for lesson in lessons])
-        self.weights_K = _class_weights(label_N, num_classes, learning.class_weights).to(device)
-        if not any(p.requires_grad for p in model.encoder.parameters()):
-            raise ConfigError("The encoder has nothing to train.", "Use statistics_lr instead.")
+        weight_N = group_balanced_weights(label_N, course.draw_exponent, np.inf)
+        ends = np.cumsum([len(lesson.train) for lesson in lessons])[:-1]
+        self.weights = np.split(weight_N, ends)
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=learning.lr, weight_decay=learning.weight_decay
+            model.parameters(), lr=course.lr, weight_decay=course.weight_decay
         )
+        per_epoch = len(self._plan(0))
+        self.epochs = max(course.epochs, -(-course.min_steps // per_epoch))
+        self.schedule = _schedule(self.optimizer, course, self.epochs * per_epoch)
 
     def run(self) -> int:
         """Train; returns the number of the chosen epoch, from 1 on."""
-        steps = self.learning.epochs * len(self._plan(0))
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
-        best, best_epoch, weights = -1.0, self.learning.epochs, None
-        for epoch in range(self.learning.epochs):
-            self._epoch(epoch, schedule)
+        patience = self.course.patience
+        best, best_epoch, weights = -1.0, self.epochs, None
+        for epoch in range(self.epochs):
+            self._epoch(epoch)
             found = self._validate()
             if found is None:
                 continue
             if found > best:
                 best, best_epoch = found, epoch + 1
                 weights = copy.deepcopy(self.model.state_dict())
-            elif self.learning.patience and epoch + 1 - best_epoch >= self.learning.patience:
+            elif patience and epoch + 1 - best_epoch >= patience:
                 break
         if weights is not None:
             self.model.load_state_dict(weights)
@@ -138,21 +221,26 @@ class _Trainer:
 
     def _plan(self, epoch: int) -> list[tuple[Lesson, np.ndarray]]:
         """Batches of the epoch: each from one data set, in random order."""
-        size, plan = self.learning.batch_size, []
-        for number, lesson in enumerate(self.lessons):
+        size, plan = self.course.batch_size, []
+        for number, (lesson, weight_N) in enumerate(zip(self.lessons, self.weights, strict=True)):
             count = len(lesson.train)
-            rows = lesson.train[permutation(self.seed, epoch, count, f"rows {number}")]
-            parts = np.array_split(rows, max(1, round(count / size))) if count else []
+            if not count:
+                continue
+            if self.course.draw_exponent == 1.0:
+                order = permutation(self.seed, epoch, count, f"rows {number}")
+            else:
+                draws = rng(self.seed, epoch, f"rows {number}")
+                order = draws.choice(count, count, p=weight_N / weight_N.sum())
+            parts = np.array_split(lesson.train[order], max(1, round(count / size)))
             plan += [(lesson, part) for part in parts]
         return [plan[i] for i in permutation(self.seed, epoch, len(plan), "plan")]
 
-    def _epoch(self, epoch: int, schedule: torch.optim.lr_scheduler.LRScheduler) -> None:
+    def _epoch(self, epoch: int) -> None:
         self.model.train()
         for step, (lesson, rows) in enumerate(self._plan(epoch)):
             torch.manual_seed(step_seed(self.seed, epoch, step + 1))
-            batch = _batch(lesson.inputs, rows, epoch, self.scale, self.device)
             target_B = torch.from_numpy(lesson.label_N[rows]).to(self.device)
-            loss = F.cross_entropy(self.model(batch), target_B, weight=self.weights_K)
+            loss = self.model.loss(self.model.fetch(lesson.inputs, rows, epoch), target_B)
             if not bool(torch.isfinite(loss)):
                 raise TrainingError(
                     f"The loss of epoch {epoch + 1} is {float(loss)}.",
@@ -161,16 +249,14 @@ class _Trainer:
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
-            schedule.step()
+            self.schedule.step()
 
     def _validate(self) -> float | None:
         """Macro-F1 on the validation people; None without any."""
         truth, chosen = [], []
         for lesson in self.lessons:
             if len(lesson.validation):
-                scores = _evaluate(
-                    self.model, lesson.inputs, lesson.validation, self.scale, self.device
-                )
+                scores = _evaluate(self.model, lesson.inputs, lesson.validation)
                 truth.append(lesson.label_N[lesson.validation])
                 chosen.append(scores[0].argmax(1))
         if not truth:
@@ -178,61 +264,57 @@ class _Trainer:
         return macro_f1(np.concatenate(truth), np.concatenate(chosen), self.num_classes)
 
 
-class _Fitted(Fitted):
-    """A trained classifier."""
+class FittedLearner(Fitted):
+    """A trained learner.
 
-    def __init__(
-        self,
-        model: Classifier,
-        num_classes: int,
-        scale: ChannelScale | None,
-        device: str,
-        epoch: int,
-    ) -> None:
-        self._model, self._num_classes = model, num_classes
-        self._scale, self._device = scale, device
+    Args:
+        model: The learner.
+        num_classes: K.
+        chosen: What was chosen on the validation people.
+    """
+
+    def __init__(self, model: Learner, num_classes: int, chosen: dict[str, float]) -> None:
+        self._model, self._num_classes, self.chosen = model.eval(), num_classes, chosen
         self.num_parameters = sum(p.numel() for p in model.parameters())
-        self.chosen = {"epoch": float(epoch)}
 
     def scores(self, inputs: Any, rows: np.ndarray) -> np.ndarray:
         """Return the softmax of the logits."""
         if not len(rows):
             return np.zeros((0, self._num_classes))
-        logits_NK = _evaluate(self._model, inputs, rows, self._scale, self._device)[0]
+        logits_NK = _evaluate(self._model, inputs, rows)[0]
         return torch.from_numpy(logits_NK).double().softmax(1).numpy()
 
     def features(self, inputs: Any, rows: np.ndarray) -> np.ndarray:
-        """Return what the linear layer sees."""
-        return _evaluate(self._model, inputs, rows, self._scale, self._device)[1]
+        """Return what the last layer sees."""
+        return _evaluate(self._model, inputs, rows)[1]
 
 
-def _evaluate(
-    model: Classifier,
-    windows: WindowDataset,
-    rows: np.ndarray,
-    scale: ChannelScale | None,
-    device: str,
-) -> tuple[np.ndarray, np.ndarray]:
+def _evaluate(model: Learner, inputs: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Logits [N, K] and features [N, D] of the windows at positions `rows`."""
     model.eval()
     logits, features = [], []
     with torch.inference_mode():
         for start in range(0, len(rows), _EVALUATED):
-            batch = _batch(windows, rows[start : start + _EVALUATED], 0, scale, device)
-            pooled = model.pooled(batch)
-            features.append(pooled.float().cpu().numpy())
-            logits.append(model.head(pooled).float().cpu().numpy())
+            found = model.predict(model.fetch(inputs, rows[start : start + _EVALUATED], 0))
+            logits.append(found[0].float().cpu().numpy())
+            features.append(found[1].float().cpu().numpy())
     return np.concatenate(logits), np.concatenate(features)
 
 
-def _batch(
-    windows: WindowDataset, rows: np.ndarray, epoch: int, scale: ChannelScale | None, device: str
-) -> Batch:
-    batch = windows.batch(rows, epoch)
-    if scale is not None:
-        streams = {n: scale.apply(s) if s.channels else s for n, s in batch.streams.items()}
-        batch = replace(batch, streams=streams)
-    return batch if device == "cpu" else batch.to(device)
+def _batches(model: Classifier, lessons: Sequence[Lesson]) -> Iterator[Batch]:
+    """All windows to learn from, for an encoder that measures its input first."""
+    for lesson in lessons:
+        for start in range(0, len(lesson.train), _EVALUATED):
+            yield model.fetch(lesson.inputs, lesson.train[start : start + _EVALUATED], 0)
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, course: Course, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """How the learning rate changes over all steps."""
+    if course.has_warm_up:
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, course.lr, total_steps=steps + 1)
+    return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 
 
 def _class_weights(label_N: np.ndarray, num_classes: int, how: str) -> Tensor:
@@ -245,14 +327,14 @@ def _class_weights(label_N: np.ndarray, num_classes: int, how: str) -> Tensor:
 
 
 @contextmanager
-def _own_draws() -> Iterator[None]:
+def own_draws() -> Iterator[None]:
     """Leave torch's generators as they were found."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         yield
 
 
-def _device(wanted: str) -> str:
+def device_of(wanted: str) -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("There is no CUDA device here.", "Set learning.device to cpu or auto.")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"

@@ -191,7 +191,11 @@ def _check_words(system: System, words: Sequence[str]) -> None:
     """Refuse labels that mean nothing to the model, or the same as another."""
     far = system.far_words(words)
     if far or len({tidy(w) for w in words}) < len(words):
-        fact = f'The label "{next(iter(far))}" is near no concept.' if far else "A label is given twice."
+        fact = (
+            f'The label "{next(iter(far))}" is near no concept.'
+            if far
+            else "A label is given twice."
+        )
         raise DataError(fact, "Choose words that `otolith checkpoint card` lists.")
 
 

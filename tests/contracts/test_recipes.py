@@ -6,6 +6,7 @@ import math
 import pytest
 import yaml
 from tests.fixtures.official_layouts import has_fixture, write_synthetic
+from tests.support.tasks_data import make_part
 from typer.testing import CliRunner
 
 from otolith.cli.main import app
@@ -22,6 +23,8 @@ NAMES = recipe_names()
 DEBUG = [n for n in NAMES if read_recipe(n).get("about", {}).get("size") == "debug"]
 PAPER = [n for n in NAMES if read_recipe(n).get("about", {}).get("size") == "paper"]
 BASES = [n for n in NAMES if "extends" in yaml.safe_load(recipe_path(n).read_text("utf-8"))]
+SIMULATED = {"pocket_simulation": ("walking", "walking_upstairs", "standing")}
+"""Data sets that a command makes from others, with a few of their labels."""
 needs_seglearn = pytest.mark.skipif(
     importlib.util.find_spec("seglearn") is None, reason="the package seglearn is not installed"
 )
@@ -48,6 +51,8 @@ def data(home):
                 continue
             if choice.name == "seglearn_watch":
                 prepare(choice.name, None, target, progress=False)
+            elif choice.name in SIMULATED:
+                make_part(home / "data", 2, SIMULATED[choice.name], name=choice.name)
             else:
                 assert has_fixture(choice.name)
                 made = write_synthetic(choice.name, home / "releases" / choice.name)
@@ -75,7 +80,10 @@ def test_recipe_is_whole(name):
     assert recipe.about.size
     assert recipe.about.paper
     assert recipe.system.name in SYSTEMS.names()
-    assert {choice.name for choice in recipe.data.datasets} <= set(DATASETS.names())
+    assert {choice.name for choice in recipe.data.datasets} <= {
+        *DATASETS.names(),
+        *SIMULATED,
+    }
     assert recipe_path(name).read_text("utf-8").startswith("# ")
 
 

@@ -12,6 +12,7 @@ from otolith.cli._findings import say_files, say_findings, say_total
 from otolith.cli._show import results
 
 if TYPE_CHECKING:
+    from otolith.recordings.options import ReadOptions
     from otolith.recordings.recording import Recording
 
 # our option -> field of TsfmOptions
@@ -21,6 +22,7 @@ _TSFM = {
     "rate_hz": "rate_hz",
     "gravity": "gravity",
 }
+_ARIA = ("aria-csv", "aria-vrs")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -29,7 +31,9 @@ def run(
     name: Annotated[str, typer.Option(help="Name of the new data set.")],
     format: Annotated[
         str,
-        typer.Option(help="table, tsfm, or the name of a data set whose official layout it is."),
+        typer.Option(
+            help="table (or video), tsfm, aria-csv, aria-vrs, or the name of a data set whose official layout it is."
+        ),
     ] = "table",  # the option is --format
     unit_acc: Annotated[str, typer.Option(help="g, mg or m/s2; inferred if not given.")] = "",
     unit_gyro: Annotated[str, typer.Option(help="rad/s or deg/s; inferred if not given.")] = "",
@@ -48,6 +52,9 @@ def run(
             help="What to do about damage: on_gap=split, on_nan=interpolate, ...; repeat."
         ),
     ] = None,
+    side: Annotated[
+        str, typer.Option(help="Motion sensors of Aria glasses: left, right or both.")
+    ] = "",
     overwrite: Annotated[bool, typer.Option(help="Replace a data set of that name.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Data folder to write instead of the home folder.")
@@ -65,6 +72,7 @@ def run(
         "gravity": gravity,
         "placement": placement,
         "subject": subject,
+        "side": side,
     }
     options = {k: v for k, v in given.items() if v not in {"", None}}
     options |= {"columns": columns} if (columns := _pairs(column or [])) else {}
@@ -76,7 +84,7 @@ def run(
         return
     recordings = _read(path, format, options, policy or [], name)
     write_data_folder(target, recordings, name=name, card={"title": name}, overwrite=overwrite)
-    if format == "table":
+    if format in ("table", *_ARIA):
         from otolith.recordings.reading import summarize_files
 
         say_files(summarize_files(recordings))
@@ -90,7 +98,7 @@ def _check(name: str, format_: str, stated: list[str]) -> None:
     from otolith.core.errors import ConfigError, suggest
     from otolith.datasets import DATASETS
 
-    known = ["table", "tsfm", *DATASETS.names()]
+    known = ["table", "tsfm", *_ARIA, *DATASETS.names()]
     if format_ not in known:
         raise ConfigError(f'There is no format "{format_}".', suggest(format_, known))
     if not _NAME.fullmatch(name):
@@ -102,7 +110,9 @@ def _check(name: str, format_: str, stated: list[str]) -> None:
             f'"{name}" is the name of a built-in data set.',
             f"Choose another name, or pass --format {name} for its official release.",
         )
-    takes = {"table": stated, "tsfm": list(_TSFM)}.get(format_, [])
+    aria = [text for text in stated if "=" in text or text in ("side", "subject", "placement")]
+    table = [text for text in stated if text != "side"]
+    takes = {"table": table, "tsfm": list(_TSFM), **dict.fromkeys(_ARIA, aria)}.get(format_, [])
     if useless := [text for text in stated if text not in takes]:
         raise ConfigError(
             f"With --format {format_}, {useless[0]} has no effect.", "Leave that option out."
@@ -134,5 +144,22 @@ def _read(
 
         stated = {_TSFM[k]: "m/s^2" if v == "m/s2" else v for k, v in options.items()}
         return list(read_tsfm(path, parse(TsfmOptions, stated, source="The options")))
+    side = options.pop("side", "both")
     given = apply_overrides({**options, "dataset": name}, policies)
+    if format_ in _ARIA:
+        return [_read_aria(path, format_, side, parse(ReadOptions, given, source="The options"))]
     return read_recordings(path, parse(ReadOptions, given, source="The options"))
+
+
+def _read_aria(path: Path, format_: str, side: str, options: ReadOptions) -> Recording:
+    """The recording of Aria glasses."""
+    from otolith.core.errors import ConfigError, suggest
+    from otolith.recordings.readers import aria
+
+    read = aria.read_aria_csv if format_ == "aria-csv" else aria.read_aria_vrs
+    match side:
+        case "left" | "right" | "both":
+            return read(path, side, options)
+    raise ConfigError(
+        f'Aria glasses have no sensor "{side}".', suggest(side, ["left", "right", "both"])
+    )

@@ -1,4 +1,4 @@
-"""`otolith checkpoint`: the authors' checkpoints in and out, and what a model folder holds."""
+"""`otolith checkpoint`: official checkpoints in and out, what a model folder holds, calibration, cards."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from otolith.cli._show import facts, results, say
 
-app = typer.Typer(no_args_is_help=True, help="Convert and inspect weights.")
+app = typer.Typer(no_args_is_help=True, help="Convert, inspect and calibrate weights.")
 _MAX_ITEMS = 16
 
 
@@ -83,11 +83,111 @@ def show(folder: Annotated[Path, typer.Argument(help="Model folder, checkpoint o
     say(dump_yaml(_shortened(plain)).rstrip())
 
 
+@app.command("calibrate")
+def calibrate(
+    model: Annotated[str, typer.Argument(help="Run or model folder of the system otolith_imu.")],
+    on: Annotated[str, typer.Option(help="Data sets with people to fit on, separated by commas.")],
+    labels: Annotated[str, typer.Option(help="Labels as words, separated by commas.")],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    scored_by: Annotated[
+        str,
+        typer.Option(
+            help="Models that score the data sets instead: one for all, or one for each, by commas."
+        ),
+    ] = "",
+    known: Annotated[
+        str, typer.Option(help="Data sets with what the model knows, for novelty, by commas.")
+    ] = "",
+    window_seconds: Annotated[float, typer.Option(help="Length of a window in s.")] = 5.0,
+    stride_seconds: Annotated[float | None, typer.Option(help="Distance of windows in s.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option(help="Any other setting: key.path=value.")
+    ] = None,
+) -> None:
+    """Make probabilities mean what they say: temperature, conformal sets and novelty.
+
+    People that the scoring model has learned from are left out. The model itself is unchanged.
+    """
+    from otolith import api
+    from otolith.core.config import apply_overrides, parse
+    from otolith.reports.cards import metrics_of
+    from otolith.tasks import _calibrate
+    from otolith.tasks._model import load_model
+    from otolith.training.checkpoints import save_model
+
+    loaded = load_model(model)
+    _refuse(out.exists() and not (out / "model.json").is_file(), f"{out} exists already.")
+    is_same = loaded.path is not None and out.resolve() == loaded.path.resolve()
+    _refuse(is_same, f"{out} is the model that is calibrated.")
+    given = {
+        "labels": _split(labels),
+        "windows": {"window_s": window_seconds, "stride_s": stride_seconds},
+    }
+    changed = apply_overrides(given, setting or [])
+    settings = parse(_calibrate.Config, changed, source="The settings of calibration")
+    parts = [api.load_dataset(name) for name in _split(on)]
+    scorers = [load_model(name) for name in _split(scored_by)] or [loaded]
+    _refuse(
+        len(scorers) not in {1, len(parts)} or not parts,
+        f"{len(scorers)} scoring models are given for {len(parts)} data sets.",
+    )
+    pairs = list(zip(scorers * (len(parts) // len(scorers)), parts, strict=True))
+    learned_from = [api.load_dataset(name) for name in _split(known)]
+    made = _calibrate.calibrate(loaded, pairs, settings, learned_from)
+    origin = {**made.provenance, "cost": metrics_of(loaded)}
+    save_model(out, loaded.system_name, made.system, origin)
+    _say_calibration(made.provenance["calibration"])
+    results(out)
+
+
+@app.command("card")
+def card(
+    model: Annotated[str, typer.Argument(help="Run or model folder.")],
+    results_file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--results", help="JSON file of `otolith evaluate` or `otolith benchmark`; repeat."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Markdown file; default: card.md in the model folder.")
+    ] = None,
+) -> None:
+    """Write the card of a model: data, words, numbers, calibration, limits and cost."""
+    from otolith.core.files import write_text
+    from otolith.reports import build, cards
+    from otolith.tasks._model import load_model
+
+    loaded = load_model(model)
+    found, tables = build.read_numbers(results_file or [])
+    target = out or (loaded.path or Path()) / "card.md"
+    write_text(target, cards.model_card(loaded, results=found, tables=tables).markdown())
+    results(target)
+
+
+def _say_calibration(found: dict[str, Any]) -> None:
+    from otolith.cli._show import errors, table
+
+    names = {"log_loss": "log loss", "expected_calibration_error": "ECE", "brier": "Brier"}
+    rows = [
+        [name, found["before"][key], found["after"][key]]
+        for key, name in {"accuracy": "accuracy", **names}.items()
+    ]
+    table("held-out people", ("", "before", "after"), rows)
+    facts({"temperature": found["temperature"], "windows": found["windows"]})
+    for warning in found["warnings"]:
+        errors.print(f"Note: {warning}", markup=False)
+
+
+def _split(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def _refuse(condition: object, fact: str) -> None:
     from otolith.core.errors import ConfigError
 
     if condition:
-        raise ConfigError(fact, "Leave the option out, or give another path.")
+        raise ConfigError(fact, "Leave the option out, or give another value.")
 
 
 def _shortened(value: Any) -> Any:

@@ -34,7 +34,9 @@ def run(
     labels: Annotated[str, typer.Option(help="Only these labels, separated by commas.")] = "",
     folds: Annotated[str, typer.Option(help="Number of folds by person, or `official`.")] = "",
     shots: Annotated[int | None, typer.Option(help="Examples per class (few_shot).")] = None,
-    head: Annotated[str, typer.Option(help="Classifier: logistic, forest or prototypes.")] = "",
+    head: Annotated[
+        str, typer.Option(help="Classifier: logistic, forest, prototypes or prior.")
+    ] = "",
     seeds: Annotated[
         str, typer.Option(help="Seeds, separated by commas; one repetition each.")
     ] = "",

@@ -21,6 +21,7 @@ from otolith.cli import (
     doctor,
     embed,
     evaluate,
+    features,
     label,
     report,
     train,
@@ -45,6 +46,7 @@ app.command("evaluate")(evaluate.run)
 app.add_typer(benchmark.app, name="benchmark")
 app.command("label")(label.run)
 app.command("embed")(embed.run)
+app.command("features")(features.run)
 app.command("report")(report.run)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.command("config")(config.run)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import resources
 from pathlib import Path
+
+SHIPPED_MODEL = "otolith-imu"
+"""Name of the model that comes with the package and is used where none is named."""
 
 
 def home() -> Path:
@@ -23,6 +27,11 @@ def home() -> Path:
 def data_folder(name: str) -> Path:
     """Return the folder of the data set called `name` below the home folder."""
     return home() / "data" / name
+
+
+def packaged_models() -> Path:
+    """Return the folder of the models that come with the package; it may not exist."""
+    return Path(str(resources.files("otolith"))) / "models"
 
 
 def is_offline() -> bool:

@@ -21,6 +21,7 @@ import numpy as np
 from otolith.core.config import config
 from otolith.core.errors import FileFormatError
 from otolith.datasets import Card, Source, Split
+from otolith.datasets._egoexo4d_lists import ListedWindow, read_window_list
 from otolith.datasets._egoexo4d_windows import CLIP_S, STRIDE_S
 from otolith.datasets._files import need
 from otolith.datasets._labels import groups_of
@@ -69,7 +70,7 @@ CARD = Card(
         "steps of the procedures are annotated."
     ),
     rate_hz=(800.0, 1000.0),
-    placements=("head",),
+    placements=("head, left temple", "head, right temple"),
     gravity=Gravity.INCLUDED,
     num_subjects=740,
     labels=VERBS,
@@ -92,12 +93,15 @@ class Config:
         sensors: Which motion sensors to read; the first one becomes the stream `imu`.
         has_gyro: Whether to read angular rates.
         parts: Which takes to read, by their list of key steps; `other` have none.
+        windows: Window lists of HIMU-MAE (pickled); their windows become the track `window`, with
+            the class of the authors where the list has one.
     """
 
     root: Path
     sensors: tuple[Literal["left", "right"], ...] = ("left",)
     has_gyro: bool = False
     parts: tuple[Literal["train", "val", "other"], ...] = ("train", "val", "other")
+    windows: tuple[Path, ...] = ()
 
 
 def recordings(config: Config) -> Iterator[Recording]:
@@ -110,10 +114,15 @@ def recordings(config: Config) -> Iterator[Recording]:
     takes = _read_json(need(config.root / "takes.json", "egoexo4d", SOURCE))
     steps, part_of = _key_steps(config.root)
     folder = need(config.root / "features" / "imu_aria01", "egoexo4d", SOURCE)
-    for take in takes:
+    listed = _listed(config.windows)
+    found = [take for take in takes if (folder / take["take_name"]).is_dir()]
+    if not found:
+        need(folder / "<take_name>" / "left.npy", "egoexo4d", SOURCE)
+    for take in found:
         part = part_of.get(take["take_uid"], "other")
-        if part in config.parts and (folder / take["take_name"]).is_dir():
-            yield _recording(config, take, steps.get(take["take_uid"], []), part)
+        if part in config.parts:
+            own = listed.get(take["take_name"], [])
+            yield _recording(config, take, steps.get(take["take_uid"], []), part, own)
 
 
 def splits() -> dict[str, Split]:
@@ -122,7 +131,11 @@ def splits() -> dict[str, Split]:
 
 
 def _recording(
-    config: Config, take: Mapping[str, Any], steps: list[dict[str, Any]], part: str
+    config: Config,
+    take: Mapping[str, Any],
+    steps: list[dict[str, Any]],
+    part: str,
+    listed: list[ListedWindow],
 ) -> Recording:
     folder = config.root / "features" / "imu_aria01" / take["take_name"]
     tables = {
@@ -143,7 +156,10 @@ def _recording(
         subject=str(take.get("participant_uid") or take["take_name"]),
         dataset="egoexo4d",
         streams=streams,
-        annotations=tuple(a for step in steps if (a := _annotation(step, end_s)) is not None),
+        annotations=(
+            *(a for step in steps if (a := _annotation(step, end_s)) is not None),
+            *(a for w in listed if (a := _window(w, origin_ns * 1e-9, end_s)) is not None),
+        ),
         attributes={"take_uid": take["take_uid"], "part": part},
         findings=(
             *unit_findings("m/s^2", "rad/s" if config.has_gyro else None),
@@ -168,7 +184,9 @@ def _motion_stream(
         name=name,
         samples_TC=values.astype(np.float32),
         rate_hz=RATES_HZ[side],
-        channels=tuple(Channel.from_name(n, placement="head") for n in _COLUMNS[:num]),
+        channels=tuple(
+            Channel.from_name(n, placement=f"head, {side} temple") for n in _COLUMNS[:num]
+        ),
         gravity=Gravity.INCLUDED,
         offset_s=start_s,
     )
@@ -229,6 +247,28 @@ def _annotation(step: Mapping[str, Any], end_s: float) -> Annotation | None:
     return Annotation(
         start_s=start, end_s=end, labels=(verb,) if verb else (), text=text, verb=verb
     )
+
+
+def _listed(paths: tuple[Path, ...]) -> dict[str, list[ListedWindow]]:
+    """Windows of all lists by take."""
+    found: dict[str, list[ListedWindow]] = {}
+    for path in paths:
+        for name, windows in read_window_list(path, len(VERBS)).items():
+            found.setdefault(name, []).extend(windows)
+    return found
+
+
+def _window(window: ListedWindow, origin_s: float, end_s: float) -> Annotation | None:
+    """A listed window on the recording's clock, as far as it lies within the motion data."""
+    shift = window.origin_s - origin_s
+    start, end = max(0.0, window.start_s + shift), min(end_s, window.end_s + shift)
+    if end <= start:
+        return None
+    verb = "" if window.label is None else VERBS[window.label]
+    return Annotation(
+        start_s=start, end_s=end, labels=(verb,) if verb else (), verb=verb, source="himu_mae",
+        track="window",
+    )  # fmt: skip
 
 
 def _read_json(path: Path) -> Any:

@@ -2,17 +2,18 @@
 
 The folder holds `annotations/wear_split_1.json` (any split; only the segments are read),
 `raw/inertial/50hz/<person>.csv` (or `raw/inertial/<person>.csv`) with three axes of each limb in g, and,
-where they are, `processed/i3d_features/120_frames_60_stride/<person>.npy`.
+where they are, `processed/i3d_features/120_frames_60_stride/<person>.npy`. With `release="processed"`
+the signals come from `processed/combined_features/<clip>/<person>.npy` (windows channel by channel, then
+I3D), for those who fetched no raw data.
 """
 
-# T time, N feature windows
+# T time, C channels
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,17 +23,27 @@ from otolith.datasets import Card, Source, Split
 from otolith.datasets._files import need
 from otolith.datasets._labels import groups_of
 from otolith.datasets._streams import unit_findings
+from otolith.datasets._wear_files import (
+    COLUMNS,
+    FPS,
+    clip_frames,
+    read_annotations,
+    read_i3d,
+    read_processed,
+    read_raw,
+    segments_of,
+)
 from otolith.datasets._wear_rows import LIMBS, RATE_HZ
 from otolith.recordings.recording import (
     Annotation,
     Channel,
     FeatureStream,
+    Finding,
     Gravity,
     ImuStream,
     Recording,
     Stream,
 )
-from otolith.signals.units import STANDARD_GRAVITY_M_S2
 
 LABELS = (
     "jogging", "jogging (rotating arms)", "jogging (skipping)", "jogging (sidesteps)",
@@ -40,9 +51,14 @@ LABELS = (
     "stretching (hamstrings)", "stretching (lumbar rotation)", "push-ups", "push-ups (complex)",
     "sit-ups", "sit-ups (complex)", "burpees", "lunges", "lunges (complex)", "bench-dips",
 )  # fmt: skip
+_SYNONYMS = {
+    **{label: "jogging" for label in LABELS if label.startswith("jogging")},
+    "push-ups": "push_up",
+    "push-ups (complex)": "push_up",
+    "sit-ups": "sit_up",
+    "sit-ups (complex)": "sit_up",
+}
 PEOPLE = tuple(f"sbj_{i}" for i in range(18))
-COLUMNS = tuple(f"{limb.replace(' ', '_')}_acc_{axis}" for limb in LIMBS for axis in "xyz")
-_FPS = 60.0
 
 SOURCE = Source(
     licence="CC-BY-NC-SA-4.0",
@@ -67,7 +83,7 @@ CARD = Card(
     gravity=Gravity.INCLUDED,
     num_subjects=len(PEOPLE),
     labels=LABELS,
-    label_groups=groups_of(LABELS),
+    label_groups=groups_of(LABELS, _SYNONYMS),
     caveats=(
         "For non-commercial use.",
         "Acceleration without gyroscope, 12 channels in one stream; missing samples stay missing.",
@@ -84,26 +100,36 @@ class Config:
         root: Folder of the release.
         clip: Folder name of the video features, which says their window and stride in frames of 60
             per second.
+        release: Where acceleration comes from: the `raw` tables, or the windows of the `processed`
+            features, put together again.
     """
 
     root: Path
     clip: str = "120_frames_60_stride"
+    release: Literal["raw", "processed"] = "raw"
 
 
-def recordings(config: Config) -> Iterator[Recording]:
+def recordings(config: Config, *, dataset: str = "wear") -> Iterator[Recording]:
     """Yield one recording per person.
+
+    Args:
+        config: Settings.
+        dataset: Name that the recordings carry.
 
     Raises:
         DataError: A folder or file is missing.
         FileFormatError: A file is damaged or shorter than its annotations.
     """
-    people = _read_annotations(config.root)
-    folder = config.root / "raw" / "inertial"
-    folder = folder / "50hz" if (folder / "50hz").is_dir() else folder
+    need(config.root, dataset, SOURCE)
+    clip_frames(config.clip)
+    people = read_annotations(config.root, SOURCE)
+    if not any(person in people for person in PEOPLE):
+        raise FileFormatError(
+            f"The annotations in {config.root} name none of sbj_0 to sbj_17.", "Fetch them again."
+        )
     for person in PEOPLE:
         if person in people:
-            path = need(folder / f"{person}.csv", "wear", SOURCE)
-            yield _recording(config, person, path, people[person])
+            yield _recording(config, person, people[person], dataset)
 
 
 def splits() -> dict[str, Split]:
@@ -117,22 +143,34 @@ def splits() -> dict[str, Split]:
     }  # fmt: skip
 
 
-def _recording(config: Config, person: str, path: Path, facts: Mapping[str, Any]) -> Recording:
-    samples = _read_samples(path)
-    segments = [
-        (float(a["segment"][0]), float(a["segment"][1]), a["label"]) for a in facts["annotations"]
-    ]
-    duration_s = len(samples) / RATE_HZ
+def _samples(config: Config, person: str) -> tuple[np.ndarray, str]:
+    """Acceleration [T, 12] in m/s^2, and the file it comes from."""
+    if config.release == "processed":
+        folder = config.root / "processed" / "combined_features" / config.clip
+        samples_TC = read_processed(config.root, config.clip, person, SOURCE)
+        return samples_TC, str(folder / f"{person}.npy")
+    folder = config.root / "raw" / "inertial"
+    folder = folder / "50hz" if (folder / "50hz").is_dir() else folder
+    path = need(folder / f"{person}.csv", "wear", SOURCE)
+    return read_raw(path, LABELS), str(path)
+
+
+def _recording(config: Config, person: str, facts: dict[str, Any], dataset: str) -> Recording:
+    samples_TC, file = _samples(config, person)
+    segments = segments_of(person, facts, LABELS)
+    duration_s = len(samples_TC) / RATE_HZ
     last = max((end for _, end, _ in segments), default=0.0)
-    if duration_s < last - 1.0:
+    # processed windows leave out what lies behind the last whole one
+    slack_s = 1.0 if config.release == "raw" else clip_frames(config.clip)[0] / FPS
+    if duration_s < last - slack_s:
         raise FileFormatError(
-            f"{path} ends after {duration_s:.0f} s and its annotations after {last:.0f} s.",
+            f"{file} ends after {duration_s:.0f} s and its annotations after {last:.0f} s.",
             "Fetch it again.",
         )
     streams: dict[str, Stream] = {
         "imu": ImuStream(
             name="imu",
-            samples_TC=samples,
+            samples_TC=samples_TC,
             rate_hz=RATE_HZ,
             channels=tuple(
                 Channel.from_name(name, placement=LIMBS[i // 3]) for i, name in enumerate(COLUMNS)
@@ -140,59 +178,30 @@ def _recording(config: Config, person: str, path: Path, facts: Mapping[str, Any]
             gravity=Gravity.INCLUDED,
         )
     }
-    features = config.root / "processed" / "i3d_features" / config.clip / f"{person}.npy"
-    if features.exists():
-        streams["i3d"] = _read_features(features, config.clip)
+    features = read_i3d(config.root, config.clip, person)
+    if features is not None:
+        streams["i3d"] = features
     return Recording(
         id=person,
         subject=person,
-        dataset="wear",
+        dataset=dataset,
         streams=streams,
         annotations=tuple(
             Annotation(start_s=max(0.0, a), end_s=min(b, duration_s), labels=(label,))
             for a, b, label in segments
+            if a < duration_s
         ),
-        findings=unit_findings("g", None),
+        findings=(*unit_findings("g", None), *_findings(samples_TC, features, config.clip)),
     )
 
 
-def _read_annotations(root: Path) -> dict[str, Any]:
-    """Facts of every person, from whichever file of a split is there."""
-    found = sorted((root / "annotations").rglob("wear_split_*.json"))
-    path = found[0] if found else need(root / "annotations" / "wear_split_1.json", "wear", SOURCE)
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["database"]
-    except (ValueError, KeyError, UnicodeDecodeError) as error:
-        raise FileFormatError(
-            f"{path} holds no annotations ({error}).", "Fetch it again."
-        ) from None
-
-
-def _read_samples(path: Path) -> np.ndarray:
-    """Acceleration [T, 12] in m/s^2, NaN = missing."""
-    import pyarrow as pa
-    from pyarrow import csv
-
-    kinds = dict.fromkeys(COLUMNS, pa.float64())
-    try:
-        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=kinds))
-        columns = [table[name].to_numpy() for name in COLUMNS]
-    except (pa.ArrowInvalid, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise FileFormatError(f"{path} is damaged: {reason}.", "Fetch it again.") from None
-    return (np.stack(columns, axis=1) * STANDARD_GRAVITY_M_S2).astype(np.float32)
-
-
-def _read_features(path: Path, clip: str) -> FeatureStream:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise FileFormatError(f"{path} is no array ({error}).", "Fetch it again.") from None
-    window, stride = (float(word) for word in clip.replace("_stride", "").split("_frames_"))
-    return FeatureStream(
-        name="i3d",
-        values_ND=values.astype(np.float32),
-        extractor="i3d",
-        window_s=window / _FPS,
-        stride_s=stride / _FPS,
-    )
+def _findings(
+    samples_TC: np.ndarray, features: FeatureStream | None, clip: str
+) -> Iterator[Finding]:
+    missing = int(np.isnan(samples_TC).any(axis=1).sum())
+    if missing:
+        fact = f"{missing} of {len(samples_TC)} rows lack a value; they stay missing."
+        yield Finding(check="values.missing", status="warning", fact=fact)
+    if features is None:
+        fact = f"The release at hand has no video features of the clip {clip}."
+        yield Finding(check="features.none", status="warning", fact=fact)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from otolith.signals.motion_statistics import motion_statistics
 from otolith.signals.motion_views import MIN_ROWS, MotionViews, motion_views
 from otolith.signals.resampling import resample
 from otolith.signals.triads import wearing_site
-from otolith.windows.batch import Batch, StreamBatch
+from otolith.windows.batch import GRAVITY_REMOVED, Batch, StreamBatch
 
 _AXES = ("x", "y", "z")
 _MIN_SCALE = 1e-3
@@ -111,6 +111,20 @@ def measure_scaling(
     return mean, torch.where(counts.sum(0) > 0, deviation, 1.0) + _MIN_SCALE
 
 
+def hide_orientation(inputs: MotionInputs, is_hidden_B: Tensor) -> MotionInputs:
+    """Return inputs of which some samples do not say how the sensor is turned.
+
+    Args:
+        inputs: What `motion_inputs` returned.
+        is_hidden_B: bool, which samples.
+    """
+    return replace(
+        inputs,
+        orientation_BO=inputs.orientation_BO.masked_fill(is_hidden_B[:, None], 0.0),
+        has_orientation_B=inputs.has_orientation_B & ~is_hidden_B,
+    )
+
+
 def motion_inputs(
     stream: StreamBatch, rate_hz: float, min_gravity_g: float, name: str
 ) -> MotionInputs:
@@ -124,7 +138,8 @@ def motion_inputs(
     Args:
         stream: Signals [B, T, C] of any rates, in m/s^2 and rad/s.
         rate_hz: Common rate in Hz.
-        min_gravity_g: Shortest mean acceleration in g that counts as gravity.
+        min_gravity_g: Shortest mean acceleration in g that counts as gravity where the stream does
+            not say that it was removed (a mean that is shorter is one of a fall).
         name: Name of the stream, for messages.
 
     Raises:
@@ -134,10 +149,17 @@ def motion_inputs(
         values_BT6, is_known_B6, placements = _select(stream, name)
         is_known_B6 = is_known_B6 & stream.mask_BT.any(1, keepdim=True)
         has_gyro_B = is_known_B6[:, 3:].all(1)
+        gravity_B = stream.gravity_B
+        is_removed_B = None if gravity_B is None else gravity_B == GRAVITY_REMOVED
         order, parts = [], []
         for rows, own_rate_hz, imu in _groups(values_BT6, stream):
             imu = _at_rate(imu, own_rate_hz, rate_hz)
-            views = motion_views(imu, has_gyro_B=has_gyro_B[rows], min_gravity_g=min_gravity_g)
+            views = motion_views(
+                imu,
+                has_gyro_B=has_gyro_B[rows],
+                is_removed_B=None if is_removed_B is None else is_removed_B[rows],
+                min_gravity_g=min_gravity_g,
+            )
             parts.append((views, motion_statistics(views, rate_hz)[0], imu.transpose(1, 2)))
             order.append(rows)
         return _joined(order, parts, is_known_B6, placements)

@@ -23,6 +23,7 @@ from otolith.recordings.inference.notes import NoMotionError, Notes, some
 from otolith.recordings.inference.tracks import Session, Track, build_tracks
 from otolith.recordings.options import ReadOptions
 from otolith.recordings.readers.folder import list_tables
+from otolith.recordings.readers.gopro import is_video, read_video
 from otolith.recordings.readers.raw_table import RawTable
 from otolith.recordings.readers.table import read_table
 from otolith.recordings.recording import (
@@ -41,11 +42,12 @@ _DEFAULTS = ReadOptions()
 
 
 def read_recordings(path: str | Path, options: ReadOptions = _DEFAULTS) -> list[Recording]:
-    """Read one table file, or a folder of them.
+    """Read one table or video file, or a folder of them.
 
     Args:
         path: CSV, TSV, other text table or Parquet file, or a folder of such files. One file
-            holds one recording, or many (column `recording_id`).
+            holds one recording, or many (column `recording_id`). A video, with the telemetry
+            of a GoPro camera if there is some, or a folder of videos without tables.
         options: Facts that the user states, and policies.
 
     Returns:
@@ -189,6 +191,16 @@ def _read_file(
 ) -> list[Recording]:
     """All recordings of one file."""
     notes = Notes(path)
+    if path.is_file() and is_video(path):
+        recording = read_video(path, options, notes)
+        file = path.relative_to(root).as_posix()
+        return [
+            replace(
+                recording,
+                attributes=recording.attributes | {"file": file},
+                findings=(*found, *notes.of(recording.id)),
+            )
+        ]
     table = read_table(path, options, notes)
     clock.read_text_times(table, notes)
     tracks, sessions = build_tracks(table, options, notes)

@@ -140,6 +140,67 @@ def read_frames(
     return frames_NHWC if is_in_order else frames_NHWC[places]
 
 
+def data_packets(
+    path: Path | str, handler: str, magic: bytes
+) -> Iterator[tuple[float, float, bytes]]:
+    """Yield the packets of a data track, such as a camera's telemetry.
+
+    Args:
+        path: The video file.
+        handler: Text in the track's handler name.
+        magic: Bytes that the first packet begins with, where the name does not tell.
+
+    Yields:
+        Start and duration in s on the clock of `VideoStream.frame_times_s`, and the payload. A
+        packet without a duration lasts until the next; the last one as long as the one before.
+
+    Raises:
+        DataError: The file is missing or has no video track.
+        FileFormatError: It is no video, or is corrupt.
+    """
+    path = Path(path)
+    found: dict[int, list[tuple[float, float, bytes]]] = {}
+    named: set[int] = set()
+    with _opened(path) as (container, _):
+        tracks = [t for t in container.streams if t.type == "data" and t.time_base]
+        for track in tracks:
+            if handler in track.metadata.get("handler_name", ""):
+                named.add(track.index)
+        wanted = [t for t in tracks if t.index in named] or tracks
+        _skip_reading(container, {t.index for t in wanted})
+        for packet in container.demux(wanted) if wanted else ():
+            if not packet.size or packet.pts is None or packet.time_base is None:
+                continue
+            unit = float(packet.time_base)
+            row = (packet.pts * unit, (packet.duration or 0) * unit, bytes(packet))
+            found.setdefault(packet.stream.index, []).append(row)
+    chosen = [k for k, rows in found.items() if k in named or rows[0][2].startswith(magic)]
+    yield from _with_durations(sorted(found[chosen[0]], key=lambda r: r[0]) if chosen else [])
+
+
+def _skip_reading(container: InputContainer, wanted: set[int]) -> None:
+    """Spare the disk the packets of other tracks, where this PyAV can."""
+    import av
+
+    discard = getattr(av.stream, "Discard", None)
+    for track in container.streams:
+        if discard is not None and track.index not in wanted:
+            track.discard = discard.all
+
+
+def _with_durations(
+    rows: list[tuple[float, float, bytes]],
+) -> Iterator[tuple[float, float, bytes]]:
+    """Fill in durations that the container does not give; packets that last no time are dropped."""
+    for i, (start_s, duration_s, payload) in enumerate(rows):
+        if duration_s <= 0 and i + 1 < len(rows):
+            duration_s = rows[i + 1][0] - start_s
+        elif duration_s <= 0 and i:
+            duration_s = start_s - rows[i - 1][0]
+        if duration_s > 0:
+            yield start_s, duration_s, payload
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoTrack]]:
     """Open a file and give its container and first video track; FFmpeg's errors become ours."""
@@ -148,7 +209,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoTrack]]:
     if not path.is_file():
         raise DataError(f"There is no video {path}; it may have been moved.", "Correct its path.")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise DataError(f"{path} has no video track.", "Give a file with video.")
             yield container, container.streams.video[0]

@@ -10,12 +10,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from otolith.benchmark._table import Table, is_table
 from otolith.core.errors import CheckpointError, DataError, FileFormatError
 from otolith.core.files import read_json
 from otolith.core.home import data_folder
 from otolith.datasets import DATASETS
 from otolith.recordings.store import DataFolder, is_data_folder
 from otolith.reports import cards, drawing, page, sections
+from otolith.reports.leaderboard import read_tables
 from otolith.reports.page import Report, Tile
 from otolith.tasks._model import Model, load_model
 from otolith.tasks._people import training_datasets
@@ -158,6 +160,17 @@ def read_results(path: Path) -> list[Result]:
     return found
 
 
+def read_numbers(paths: Sequence[Path]) -> tuple[list[Result], list[Table]]:
+    """Read JSON files of `otolith evaluate` and of `otolith benchmark`, in any order.
+
+    Raises:
+        FileFormatError: A file is missing, damaged or of another kind.
+    """
+    of_benchmarks = [path for path in paths if is_table(read_json(path))]
+    others = [path for path in paths if path not in of_benchmarks]
+    return [r for path in others for r in read_results(path)], read_tables(of_benchmarks)
+
+
 def results_in(folder: Path) -> list[Result]:
     """Return the evaluations whose JSON files lie in a run folder or in its `evaluation`."""
     files = [*sorted(folder.glob("*.json")), *sorted((folder / RESULT_FOLDER).glob("*.json"))]
@@ -165,15 +178,20 @@ def results_in(folder: Path) -> list[Result]:
 
 
 def segments_csv(values: Sequence[Labelling]) -> str:
-    """Return all segments as CSV: recording, start_s, end_s, label, confidence."""
+    """Return all segments as CSV: recording, start_s, end_s, label, confidence, also_possible.
+
+    The last column is there where label sets were asked for; it holds names joined by "; ".
+    """
+    has_sets = any(value.coverage is not None for value in values)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["recording", "start_s", "end_s", "label", "confidence"])
+    columns = ["recording", "start_s", "end_s", "label", "confidence"]
+    writer.writerow([*columns, "also_possible"] if has_sets else columns)
     for value in values:
-        writer.writerows(
-            [value.recording.id, f"{s.start_s:.3f}", f"{s.end_s:.3f}", s.label, f"{s.confidence:.4f}"]
-            for s in value.segments
-        )  # fmt: skip
+        for s in value.segments:
+            row = [value.recording.id, f"{s.start_s:.3f}", f"{s.end_s:.3f}", s.label]
+            row.append(f"{s.confidence:.4f}")
+            writer.writerow([*row, "; ".join(s.also)] if has_sets else row)
     return text.getvalue()
 
 

@@ -10,45 +10,58 @@ from typing import Any
 
 import pyarrow as pa
 
+from otolith.benchmark._table import Table
 from otolith.core.config import dump_yaml, to_plain
 from otolith.core.files import read_json
 from otolith.core.home import data_folder
 from otolith.datasets import DATASETS
 from otolith.recordings.store import DataFolder, is_data_folder
 from otolith.reports.card import Card, Part
+from otolith.reports.card_numbers import benchmark_part, calibration_parts
 from otolith.tasks._model import Model
 from otolith.tasks._people import EVERYONE, used_labels
 from otolith.tasks._result import Result
 
 _MAY = {True: "yes", False: "no", None: "unclear"}
 _RESULT_COLUMNS = ("task", "data", "model", "macro-F1", "95 % interval", "accuracy", "people")
+_COST = ("duration_s", "device", "num_processes", "precision", "num_samples")
 _STATUSES = ("warning", "unknown", "fixed", "inferred")
 
 
 def model_card(
-    model: Model, *, results: Sequence[Result] = (), metrics: Mapping[str, Any] | None = None
+    model: Model,
+    *,
+    results: Sequence[Result] = (),
+    tables: Sequence[Table] = (),
+    metrics: Mapping[str, Any] | None = None,
 ) -> Card:
     """Describe a model by what was saved with it.
 
     Args:
         model: The model.
         results: Evaluations of it, and of others beside it, whose numbers go in.
+        tables: Tables of benchmarks, with others beside it.
         metrics: Content of the run's `metrics.json`, for the cost; None = looked for beside the
             checkpoint.
 
     Returns:
-        Size, data with people and licences, numbers, limits, cost and settings.
+        Size, words, data with people and licences, numbers, calibration, limits and cost.
     """
     origin = model.provenance
     if metrics is None:
-        metrics = _metrics_beside(model.path)
+        metrics = metrics_of(model)
     sources = _sources(origin)
-    cards = {name: known_card(name) for name, _, _ in sources}
+    cards = {name: known_card(name) or _of_origins(origin, name) for name, _, _ in sources}
     return Card(
         title=f"Model card: {model.name}",
         intro=_what(model),
         parts=(
             Part(title="Model", facts=_model_facts(model)),
+            Part(
+                title="Words",
+                columns=("concept", "words that mean it"),
+                rows=[[n, ", ".join(own)] for n, own in model.system.vocabulary().items()],
+            ),
             Part(
                 title="Trained on",
                 columns=("data", "people", "held out", "licence", "weights may be published"),
@@ -56,10 +69,12 @@ def model_card(
             ),
             Part(
                 title="Numbers",
-                text="" if results else "No evaluation is attached to this card.",
+                text="" if results or tables else "No evaluation is attached to this card.",
                 columns=_RESULT_COLUMNS,
                 rows=[_result_row(r) for r in results],
             ),
+            *(benchmark_part(table) for table in tables),
+            *calibration_parts(origin.get("calibration") or {}),
             Part(title="Limits", items=_limits(model, cards, results)),
             Part(title="Cost of training", facts=_cost(origin, metrics)),
             Part(
@@ -167,6 +182,12 @@ def card_of(
     )  # fmt: skip
 
 
+def metrics_of(model: Model) -> dict[str, Any]:
+    """Return what the training of a model cost: of its run, else as noted when it was calibrated."""
+    found = _metrics_beside(model.path) or model.provenance.get("cost") or {}
+    return {name: found[name] for name in _COST if name in found}
+
+
 def known_card(name: str) -> dict[str, Any]:
     """Return what is known about a data set of that name: its card, with `licence`, `citation`."""
     if name in DATASETS.names():
@@ -175,6 +196,21 @@ def known_card(name: str) -> dict[str, Any]:
         return {"licence": source["licence"], "citation": source["cite"], **card, "source": source}
     folder = data_folder(name)
     return (read_json(folder / "dataset.json").get("card") or {}) if is_data_folder(folder) else {}
+
+
+def _of_origins(origin: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What follows for a simulation that is not here from the data sets it was made from."""
+    entry = (origin.get("data") or {}).get("datasets", {}).get(name) or {}
+    names = tuple(entry.get("derived_from") or ())
+    cards = [known_card(n) for n in names]
+    if not cards or not all(cards):
+        return {}
+    may = {(card.get("source") or {}).get("redistributable") for card in cards}
+    return {
+        "licence": ", ".join(dict.fromkeys(str(card.get("licence")) for card in cards)),
+        "derived_from": names,
+        "source": {"redistributable": False if False in may else None if None in may else True},
+    }
 
 
 def _what(model: Model) -> str:
@@ -222,8 +258,9 @@ def _sources(origin: Mapping[str, Any]) -> list[tuple[str, set[str], set[str]]]:
 
 def _source_row(entry: tuple[str, set[str], set[str]], card: Mapping[str, Any]) -> list[Any]:
     name, learned, held_out = entry
+    origins = ", ".join(card.get("derived_from") or ())
     return [
-        name,
+        f"{name} (simulated from {origins})" if origins else name,
         "all" if EVERYONE in learned else len(learned),
         len(held_out),
         card.get("licence") or "not known on this machine",
@@ -265,7 +302,12 @@ def _limits(
         limits.append(
             f"Whether the weights may be published is not settled by: {', '.join(unclear)}."
         )
-    limits += [f"{name}: {text}" for name, c in cards.items() for text in c.get("caveats") or ()]
+    limits += [
+        f"{name}: {text}"
+        for name, c in cards.items()
+        for text in c.get("caveats") or ()
+        if text.partition(": ")[0] not in cards  # a simulation repeats those of its origins
+    ]
     limits += list(dict.fromkeys(w for r in results for w in r.warnings))
     return [*limits, "It was not made or tested for medical or safety decisions."]
 

@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from otolith.recordings.recording import Recording
 from otolith.reports import charts, drawing, page
 from otolith.reports.page import Report, Section
 from otolith.reports.timeline import Bar, timeline
-from otolith.tasks.label import Labelling
+from otolith.tasks.label import Labelling, Segment
 
 _MAX_TRACKS = 4
 
@@ -34,21 +34,31 @@ def labelling(report: Report, value: Labelling) -> Section:
     sure = (value.times_G, value.scores_GK.max(axis=1)) if len(value.times_G) else None
     chart = timeline(tracks, recording.duration_s, names, signal=_norm(recording), confidence=sure)
     share = agreement(value)
-    note = (
-        ""
-        if share is None
-        else f"The labels agree with the truth {drawing.percent(share)} of the time."
-    )
-    section.add(chart, note=note)
+    about = [] if value.coverage is None else [_about_sets(value)]
+    if share is not None:
+        about.append(f"The labels agree with the truth {drawing.percent(share)} of the time.")
+    section.add(chart, note=" ".join(about))
+    if value.notes:
+        section.add(page.warnings(value.notes))
     bars = charts.time_bars(_time_per_label(value), drawing.colours(names))
     section.add(bars, "Time per activity")
-    rows = [
-        [drawing.clock(s.start_s), drawing.clock(s.end_s), s.label, s.confidence]
-        for s in value.segments
-    ]
-    table = page.table(("start", "end", "activity", "confidence"), rows, label="Segments")
-    section.add(page.folded(f"All {_count(len(rows), 'segment')}", table))
+    section.add(page.folded(f"All {_count(len(value.segments), 'segment')}", _table(value)))
     return section
+
+
+def _table(value: Labelling) -> Markup:
+    """Segments; columns that say nothing of any of them are left out."""
+    columns = ["start", "end", "activity", "confidence"]
+    has_sets, has_reasons = value.coverage is not None, any(s.reason for s in value.segments)
+    columns += ["also possible"] * has_sets + ["why unknown"] * has_reasons
+    rows = [
+        [
+            drawing.clock(s.start_s), drawing.clock(s.end_s), s.label, s.confidence,
+            *[", ".join(s.also)] * has_sets, *[s.reason] * has_reasons,
+        ]
+        for s in value.segments
+    ]  # fmt: skip
+    return page.table(columns, rows, label="Segments")
 
 
 def agreement(value: Labelling) -> float | None:
@@ -81,9 +91,25 @@ def agreement(value: Labelling) -> float | None:
     return float(length[right].sum()) / total if total > 0 else None
 
 
-def _bar(segment: Any) -> Bar:
-    tip = f"{_span(segment.start_s, segment.end_s)}\nconfidence {segment.confidence:.2f}"
-    return Bar(segment.start_s, segment.end_s, segment.label, tip)
+def _about_sets(value: Labelling) -> str:
+    """How large the label sets are, by time."""
+    assert value.coverage is not None  # noqa: S101  # the caller has looked
+    length_S = np.array([s.end_s - s.start_s for s in value.segments])
+    size_S = np.array([len(s.also) + (s.label in value.labels) for s in value.segments], float)
+    mean = float((length_S * size_S).sum() / max(length_S.sum(), 1e-9))
+    return (
+        f"Label and further possible labels together are meant to hold the truth "
+        f"{100 * value.coverage:g} % of the time; they are {mean:.1f} labels on average."
+    )
+
+
+def _bar(segment: Segment) -> Bar:
+    lines = [_span(segment.start_s, segment.end_s), f"confidence {segment.confidence:.2f}"]
+    if segment.also:
+        lines.append(f"also possible: {', '.join(segment.also)}")
+    if segment.reason:
+        lines.append(segment.reason)
+    return Bar(segment.start_s, segment.end_s, segment.label, "\n".join(lines))
 
 
 def _given(recording: Recording) -> dict[str, list[Bar]]:

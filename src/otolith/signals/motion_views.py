@@ -102,12 +102,16 @@ class MotionViews:
 
 
 def motion_views(
-    imu_BT6: Any, *, has_gyro_B: Any = None, min_gravity_g: float = 0.3
+    imu_BT6: Any,
+    *,
+    has_gyro_B: Any = None,
+    is_removed_B: Any = None,
+    min_gravity_g: float = 0.3,
 ) -> MotionViews:
     """Split motion windows into parts along and across gravity.
 
     Where the mean acceleration is shorter than `min_gravity_g`, gravity was removed (or the
-    sensor tumbled) and nobody knows the vertical. Then the principal axis of the acceleration
+    sensor fell or tumbled) and nobody knows the vertical. Then the principal axis of the acceleration
     stands for it, or that of the angular rate where acceleration is constant, and 1 g is added
     along it, so that all signals keep their usual size.
 
@@ -115,6 +119,8 @@ def motion_views(
         imu_BT6: Windows [B, T, 6] without missing values: acceleration in m/s^2 (x, y, z), then
             angular rate in rad/s (x, y, z). A missing channel is 0. At least 8 rows.
         has_gyro_B: bool [B], whether the angular rate is real; None = everywhere.
+        is_removed_B: bool [B], whether gravity is known to be removed, whatever the mean; None =
+            nowhere.
         min_gravity_g: Shortest mean acceleration in g that counts as gravity.
 
     Returns:
@@ -137,7 +143,10 @@ def motion_views(
     imu_BCT = imu.transpose(1, 2).contiguous()
     acc, gyro = imu_BCT[:, :3] / STANDARD_GRAVITY_M_S2, imu_BCT[:, 3:]
     gyro = torch.where(has_gyro_B[:, None, None], gyro, 0.0)
-    acc, mean_B3, has_gravity_B = _with_gravity(acc, gyro, min_gravity_g)
+    has_gravity_B = acc.detach().mean(2).norm(dim=1) >= min_gravity_g
+    if is_removed_B is not None:
+        has_gravity_B = has_gravity_B & ~torch.as_tensor(is_removed_B, device=imu.device).bool()
+    acc, mean_B3 = _with_gravity(acc, gyro, has_gravity_B)
     turn = gravity_rotation(mean_B3)
     acc, gyro = turn @ acc, turn @ gyro
     principal, share = _principal(acc[:, :2])
@@ -166,19 +175,14 @@ def motion_views(
     )
 
 
-def _with_gravity(acc: Tensor, gyro: Tensor, min_gravity_g: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Acceleration with gravity [B, 3, T], its mean [B, 3], and whether gravity was in it."""
+def _with_gravity(acc: Tensor, gyro: Tensor, has_gravity: Tensor) -> tuple[Tensor, Tensor]:
+    """Acceleration with gravity [B, 3, T], and its mean [B, 3]."""
     mean = acc.detach().mean(2)
-    has_gravity = mean.norm(dim=1) >= min_gravity_g
     if bool(has_gravity.all()):
-        return acc, mean, has_gravity
+        return acc, mean
     rows = (~has_gravity).nonzero()[:, 0]
     stand_in = torch.zeros_like(mean).index_copy(0, rows, _main_axis(acc[rows], gyro[rows]))
-    return (
-        acc + stand_in[:, :, None],
-        torch.where(has_gravity[:, None], mean, stand_in),
-        has_gravity,
-    )
+    return acc + stand_in[:, :, None], torch.where(has_gravity[:, None], mean, stand_in)
 
 
 @torch.no_grad()

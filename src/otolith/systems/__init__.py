@@ -48,6 +48,7 @@ class System(nn.Module, ABC):
         config: The settings it was built from; saved with the weights.
         has_text: Whether `embed_texts` works, that is, whether labels can be given as words.
         trainable: Whether it has a loss; a fixed feature extractor has none.
+        label_stride_s: Usual distance of windows in s when a recording is labelled.
         official_has_sections: Whether official keys carry the section of the checkpoint file
             (`model_state_dict.`, ...), because weights of several sections belong together.
         official_key_prefix: Beginning of a key that only checkpoints of its authors have.
@@ -56,6 +57,7 @@ class System(nn.Module, ABC):
 
     has_text: ClassVar[bool] = False
     trainable: ClassVar[bool] = True
+    label_stride_s: ClassVar[float] = 1.0
     official_has_sections: ClassVar[bool] = False
     official_key_prefix: ClassVar[str] = ""
     official_training_data: ClassVar[tuple[str, ...]] = ()
@@ -68,6 +70,15 @@ class System(nn.Module, ABC):
     @abstractmethod
     def loss(self, batch: Batch) -> LossOutput:
         """Return the training loss of a batch. Random draws come from `batch.keys_B` alone."""
+
+    @property
+    def default_words(self) -> tuple[str, ...]:
+        """Labels to choose from where the user names none; empty if it has no words of its own."""
+        return ()
+
+    def far_words(self, words: Sequence[str]) -> dict[str, str]:
+        """Return the words that lie far from all it has learned, with the nearest it knows."""
+        return {}
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Return one vector per text [L, D], comparable with `embed` by cosine.
@@ -117,6 +128,30 @@ class System(nn.Module, ABC):
             f"{_name(self)} has no classes of its own for the {len(batch)} samples.",
             "Use a classifier, or give examples to learn from.",
         )
+
+    def conformal_quantile(self, coverage: float) -> float | None:
+        """Return the largest 1 - p at which a label still belongs to a set that covers the truth.
+
+        Args:
+            coverage: Wanted share of windows whose set holds the true label, 0..1.
+
+        Returns:
+            The quantile, 0..1, or None for a model that was not calibrated.
+        """
+        return None
+
+    def novelty_scores(self, batch: Batch) -> Tensor | None:
+        """Return how unlike everything that was learned the samples are.
+
+        Returns:
+            Share of known windows that are less unusual [B], 0..1, or None for a model that was
+            not calibrated.
+        """
+        return None
+
+    def vocabulary(self) -> dict[str, tuple[str, ...]]:
+        """Return the concepts that it tells apart with their words; empty if it has no such table."""
+        return {}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`.

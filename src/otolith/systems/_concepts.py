@@ -58,11 +58,16 @@ def tidy(label: str) -> str:
 
 
 def listed(label: str) -> tuple[str, ...]:
-    """Return the concepts whose words list the label; empty if none does."""
+    """Return the concepts that a word stands for; empty if no concept lists it."""
     text = tidy(label)
     if text in _tables()["several"]:
         return tuple(_tables()["several"][text])
     return tuple(c.name for c in concepts() if text == tidy(c.name) or text in c.words)
+
+
+def taught_by(label: str) -> tuple[str, ...]:
+    """Return the concepts that windows of a class may show, which can be more than its word says."""
+    return tuple(_tables()["loose"].get(tidy(label), ())) or listed(label)
 
 
 def label_matrix(labels: Sequence[str]) -> np.ndarray:
@@ -74,10 +79,14 @@ def label_matrix(labels: Sequence[str]) -> np.ndarray:
     Returns:
         bool [L, C]; a row without a concept is a class that nothing is learned from.
     """
-    names = [c.name for c in concepts()]
-    return np.array([[name in listed(label) for name in names] for label in labels], bool).reshape(
-        len(labels), len(names)
-    )
+    return _as_rows([taught_by(label) for label in labels])
+
+
+def _as_rows(names: Sequence[tuple[str, ...]]) -> np.ndarray:
+    """Bool [L, C] of concepts given by name."""
+    columns = [c.name for c in concepts()]
+    rows = [[column in own for column in columns] for own in names]
+    return np.array(rows, bool).reshape(len(names), len(columns))
 
 
 def word_matrix(
@@ -92,10 +101,9 @@ def word_matrix(
         min_similarity: Smallest cosine to the nearest word of a concept that counts.
 
     Returns:
-        float32 [L, C]; rows of listed labels are 0 or 1, others sum to at most 1, and a row of
-        zeros is a label that no concept comes near.
+        float32 [L, C]; rows of listed labels are 0 or 1, others sum to 1, and a row of zeros is a label that no concept comes near.
     """
-    matrix = label_matrix(words).astype(np.float32)
+    matrix = _as_rows([listed(word) for word in words]).astype(np.float32)
     unlisted = np.flatnonzero(matrix.sum(1) == 0)
     if not len(unlisted):
         return matrix
@@ -111,3 +119,18 @@ def word_matrix(
     weight_LC[nearest_LC.max(1) < min_similarity] = 0.0
     matrix[unlisted] = weight_LC
     return matrix
+
+
+def nearest_concepts(words: Sequence[str], embed: EmbedWords) -> list[str]:
+    """Return for each word the concept that one of its words is most similar to.
+
+    Args:
+        words: Labels as the user wrote them.
+        embed: Sentence embeddings of unit length; not called without words.
+    """
+    if not words:
+        return []
+    known = [(concept.name, word) for concept in concepts() for word in concept.words]
+    vectors = embed([tidy(word) for word in words] + [word for _, word in known])
+    similarity_LW = vectors[: len(words)] @ vectors[len(words) :].T
+    return [known[i][0] for i in similarity_LW.argmax(1).tolist()]

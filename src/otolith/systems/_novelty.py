@@ -60,17 +60,28 @@ class Novelty(nn.Module):
         Args:
             statistics_NS: Standardised statistics.
         """
-        grid = torch.linspace(0, 1, _QUANTILES, dtype=torch.float64)
-        distance_N = self.distance(statistics_NS).double()
-        self.quantiles_Q.copy_(torch.quantile(distance_N, grid))
+        self.set_quantiles(self.distance(statistics_NS))
+
+    @torch.no_grad()
+    def set_quantiles(self, distance_N: Tensor) -> None:
+        """Keep the quantiles of distances of known windows, such as those of left-out data sets."""
+        grid = torch.linspace(0, 1, _QUANTILES, dtype=torch.float64, device=distance_N.device)
+        self.quantiles_Q.copy_(torch.quantile(distance_N.double(), grid))
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether `fit` has seen a known window."""
+        return bool(self.is_known_C.any())
 
     def distance(self, statistics_NS: Tensor) -> Tensor:
         """Return the distance to the nearest concept [N]; 0 before `fit`."""
-        if not bool(self.is_known_C.any()):
+        if not self.is_fitted:
             return statistics_NS.new_zeros(len(statistics_NS))
         white_NS = statistics_NS @ self.whitener_SS
         white_CS = self.means_CS[self.is_known_C] @ self.whitener_SS
-        return torch.cdist(white_NS, white_CS).amin(1)
+        # The quick way by matrix products rounds, and by how much depends on the other windows.
+        exact = "donot_use_mm_for_euclid_dist"
+        return torch.cdist(white_NS, white_CS, compute_mode=exact).amin(1)
 
     def share_nearer(self, statistics_NS: Tensor) -> Tensor:
         """Return the share of known windows that lie nearer to a concept [N]."""
@@ -78,6 +89,6 @@ class Novelty(nn.Module):
         return place.to(statistics_NS) / _QUANTILES
 
     def probability(self, statistics_NS: Tensor) -> Tensor:
-        """Return how sure it is that a window is unknown [N]: 0 up to the threshold, then rising to 1."""
+        """Return how sure it is that a window is unknown [N]: 0 up to the threshold, then to 1."""
         share = self.share_nearer(statistics_NS)
         return ((share - self.threshold) / (1 - self.threshold)).clamp(0, 1)

@@ -12,10 +12,11 @@ that it does not list, through a sentence encoder.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import field
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -24,19 +25,26 @@ from torch import Tensor, nn
 
 from otolith.core.config import component, config, select
 from otolith.core.errors import ConfigError
+from otolith.core.randomness import uniform
 from otolith.encoders import ENCODERS
-from otolith.encoders._motion_inputs import MotionInputs
+from otolith.encoders._motion_inputs import MotionInputs, hide_orientation
 from otolith.objectives import LossOutput
-from otolith.objectives._gather import global_mean, num_processes, sum_over_processes
+from otolith.objectives._gather import (
+    gather_rows,
+    global_mean,
+    num_processes,
+    sum_over_processes,
+)
 from otolith.signals.motion_statistics import STATISTICS
 from otolith.systems import System as BaseSystem
-from otolith.systems._concepts import concepts, label_matrix, word_matrix
+from otolith.systems._concepts import concepts, label_matrix, nearest_concepts, word_matrix
 from otolith.systems._members import Members
 from otolith.systems._novelty import Novelty
 from otolith.windows.batch import Batch
 
 _LEVEL = STATISTICS.index("vertical/log_std")
 _SCALING_BATCHES = 200
+_TINY = 1e-6  # keeps logarithms finite
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -51,6 +59,8 @@ class Config:
         hidden_width: Hidden units of each.
         input_dropout: Share of the statistics that a member does not see in a training step.
         dropout: Dropout of hidden units and of the convolutional features.
+        orientation_dropout: Share of training windows whose orientation is hidden, so that sensors of
+            unknown mounting are understood too.
         conv_share: Weight of the convolutional network among the votes.
         label_smoothing: Share of the target that is spread over all concepts.
         min_moving_g: Standard deviation of the vertical acceleration in g below which a window of
@@ -59,6 +69,8 @@ class Config:
         word_temperature: Sharpness of word similarities (cosine / temperature).
         min_word_similarity: Smallest cosine at which a word stands for a concept.
         target: Name of the class target in the batch.
+        coverages: Coverages of the stored conformal quantiles, rising; `otolith checkpoint
+            calibrate` sets them.
     """
 
     labels: tuple[str, ...] = ()
@@ -69,6 +81,7 @@ class Config:
     hidden_width: Annotated[int, Field(gt=0)] = 64
     input_dropout: Share = 0.3
     dropout: Share = 0.3
+    orientation_dropout: Share = 0.15
     conv_share: Share = 0.2
     label_smoothing: Share = 0.0
     min_moving_g: Annotated[float, Field(ge=0)] = 0.06
@@ -78,6 +91,12 @@ class Config:
     word_temperature: Annotated[float, Field(gt=0)] = 0.05
     min_word_similarity: Share = 0.6
     target: str = "label"
+    coverages: tuple[Share, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that coverages rise."""
+        if list(self.coverages) != sorted(set(self.coverages)):
+            raise ValueError("coverages must rise")
 
 
 class System(BaseSystem):
@@ -87,19 +106,24 @@ class System(BaseSystem):
         config: See `Config`.
 
     Attributes:
-        temperature: What logits are divided by, fitted by `calibrate`.
-        prior_C: Logarithm of how much a concept is favoured, fitted by `calibrate`.
+        temperature: What logits are divided by; fitted by `otolith checkpoint calibrate`.
+        trusts_mounting: Whether the sensor's axes say how it is worn, as a phone's do in a pocket; set
+            it to False for sensors that may be turned in any way.
+        prior_C: Logarithm of how much a concept is favoured; 0 unless set.
+        conformal_Q: Quantiles of 1 - p(true label), one per `Config.coverages`; only then there.
     """
 
-    has_text = True
+    has_text: ClassVar[bool] = True
+    label_stride_s = 2.5
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         self.encoder = config.encoder.module.Encoder(config.encoder.config)
-        if self.encoder.conv is None:
+        if getattr(self.encoder, "conv", None) is None:
             raise ConfigError(
-                "The encoder has no convolutional network.", "Set encoder.has_conv to true."
+                "The encoder has no convolutional network.",
+                "Take the encoder imu_motion with has_conv: true.",
             )
         number = len(concepts())
         conv_width = 4 * config.encoder.config.conv_width
@@ -113,25 +137,47 @@ class System(BaseSystem):
         self.novelty = Novelty(len(STATISTICS), number)
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("prior_C", torch.zeros(number))
+        if config.coverages:
+            self.register_buffer("conformal_Q", torch.ones(len(config.coverages)))
         allowed = torch.from_numpy(label_matrix(config.labels))
         moves = torch.tensor([concept.moves for concept in concepts()])
         self.register_buffer("allowed_LC", allowed, persistent=False)
         self.register_buffer("moves_L", (allowed & ~moves).sum(1) == 0, persistent=False)
         self._text: Any = None
+        self.trusts_mounting = True
+        self._last_words: tuple[tuple[str, ...] | None, Tensor] = None, torch.zeros(0)
 
     # -- training ---------------------------------------------------------------------------------
 
+    @torch.no_grad()
     def warm_up(self, batches: Iterable[Batch]) -> None:
         """Set the scale of the statistics from the first batches of the training data."""
         views = [self.encoder.views(batch) for batch in islice(batches, _SCALING_BATCHES)]
-        self.encoder.fit_scaling(
-            torch.cat([v.statistics_BS for v in views]), torch.cat([v.has_gyro_B for v in views])
-        )
+        is_real_N = torch.cat([v.mask_BT.any(1) for v in views])
+        statistics_NS = torch.cat([v.statistics_BS for v in views])[is_real_N]
+        has_gyro_N = torch.cat([v.has_gyro_B for v in views])[is_real_N]
+        # All processes scale alike, whichever windows they see.
+        statistics_NS, _ = gather_rows(statistics_NS)
+        has_gyro_N, _ = gather_rows(has_gyro_N.to(torch.uint8))
+        self.encoder.fit_scaling(statistics_NS, has_gyro_N.bool())
 
     def loss(self, batch: Batch) -> LossOutput:
-        """Return the loss of naming one of the allowed concepts, a mean over all networks."""
+        """Return the loss of naming one of the allowed concepts: members' mean plus convolution.
+
+        Raises:
+            ConfigError: The settings name no class of the training data.
+        """
+        if not self.config.labels:
+            raise ConfigError(
+                "otolith_imu does not know the classes that it is trained on.",
+                "Set system.labels to class names of the data sets.",
+            )
         inputs = self.encoder.views(batch)
         allowed_BC, teaches_B = self._targets(batch, inputs)
+        if self.training and len(batch.keys_B):
+            draws_B = uniform(batch.keys_B, "otolith_imu/orientation")
+            is_hidden_B = torch.from_numpy(draws_B < self.config.orientation_dropout)
+            inputs = hide_orientation(inputs, is_hidden_B.to(teaches_B.device))
         statistics_MBC, conv_BC = self._logits(inputs)
         votes = torch.cat([statistics_MBC, conv_BC[None]])
         per_vote = torch.stack([self._one_of(logits, allowed_BC) for logits in votes])
@@ -152,9 +198,13 @@ class System(BaseSystem):
             raise TypeError("the class target must be a tensor")
         index_B = target_B.clamp(min=0)
         allowed_BC = self.allowed_LC[index_B]
-        level_g = inputs.statistics_BS[:, _LEVEL].exp()
-        is_pause = self.moves_L[index_B] & (level_g < self.config.min_moving_g)
-        return allowed_BC, (target_B >= 0) & allowed_BC.any(1) & ~is_pause
+        is_pause_B = self.moves_L[index_B] & ~self.is_moving(inputs)
+        is_there_B = inputs.mask_BT.any(1)
+        return allowed_BC, (target_B >= 0) & allowed_BC.any(1) & ~is_pause_B & is_there_B
+
+    def is_moving(self, inputs: MotionInputs) -> Tensor:
+        """Return whether the wearer moves enough for a moving concept, bool [B]."""
+        return inputs.statistics_BS[:, _LEVEL].exp() >= self.config.min_moving_g
 
     def _one_of(self, logits_BC: Tensor, allowed_BC: Tensor) -> Tensor:
         """Negative logarithm of the probability of any of the allowed concepts, [B]."""
@@ -164,7 +214,7 @@ class System(BaseSystem):
         return -(1 - smoothing) * inside - smoothing * log_BC.mean(1)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return weights that decay and biases and norms that do not."""
+        """Return what decays (weights, and the biases of the members) and what does not."""
         named = [(n, p) for n, p in self.named_parameters() if p.requires_grad]
         plain = [p for n, p in named if p.ndim > 1 and not n.endswith("bias")]
         other = [p for n, p in named if not (p.ndim > 1 and not n.endswith("bias"))]
@@ -174,6 +224,25 @@ class System(BaseSystem):
         ]
 
     # -- use --------------------------------------------------------------------------------------
+
+    def inputs(self, batch: Batch) -> MotionInputs:
+        """Return what the networks read of a batch; without orientation if that is not trusted."""
+        inputs = self.encoder.views(batch)
+        if self.trusts_mounting:
+            return inputs
+        return hide_orientation(inputs, torch.ones_like(inputs.has_orientation_B))
+
+    @property
+    def default_words(self) -> tuple[str, ...]:
+        """The names of all concepts."""
+        return tuple(concept.name.replace("_", " ") for concept in concepts())
+
+    def far_words(self, words: Sequence[str]) -> dict[str, str]:
+        """Return the words that no concept comes near, with the nearest concept."""
+        is_far_L = (self._word_matrix(words).sum(1) < 1e-6).tolist()
+        far = [word for word, is_far in zip(words, is_far_L, strict=True) if is_far]
+        nearest = nearest_concepts(far, lambda texts: self._sentences(texts).cpu().numpy())
+        return {word: name.replace("_", " ") for word, name in zip(far, nearest, strict=True)}
 
     def _logits(self, inputs: MotionInputs) -> tuple[Tensor, Tensor]:
         """Logits of the members [M, B, C] and of the convolutional network [B, C]."""
@@ -193,7 +262,7 @@ class System(BaseSystem):
         return (joined_BC / self.temperature + self.prior_C).log_softmax(1)
 
     def uncalibrated_scores(self, inputs: MotionInputs) -> Tensor:
-        """Return what `calibrate` starts from: joined votes [B, C]."""
+        """Return what calibration starts from: joined votes [B, C]."""
         return self._join(*self._logits(inputs))
 
     def score_words(
@@ -210,7 +279,7 @@ class System(BaseSystem):
             words: Labels.
             temperature: Not used: the probabilities are the model's own.
         """
-        inputs = self.encoder.views(batch)
+        inputs = self.inputs(batch)
         return self.name_concepts(self.concept_scores(inputs), words, self._is_new(inputs))
 
     def name_concepts(
@@ -224,27 +293,54 @@ class System(BaseSystem):
             new_B: Probability that a window shows something unknown; None = never.
         """
         matrix_LC = self._word_matrix(words).to(scores_BC)
-        is_far_L = matrix_LC.sum(1) < 1e-6
-        probability_BL = scores_BC.exp() @ matrix_LC.T
-        probability_BL = probability_BL / probability_BL.sum(1, keepdim=True).clamp(min=1e-9)
-        if bool(is_far_L.any()):
-            share = new_B if new_B is not None else torch.zeros_like(probability_BL[:, 0])
-            far = is_far_L.to(scores_BC) / is_far_L.sum()
-            probability_BL = (1 - share[:, None]) * probability_BL + share[:, None] * far
-        return probability_BL.clamp(min=1e-9).log()
+        is_far_L = matrix_LC.sum(1) <= 0
+        if bool(is_far_L.all()):
+            return scores_BC.new_full((len(scores_BC), len(words)), -math.log(max(len(words), 1)))
+        joined_BL = (scores_BC[:, None] + matrix_LC.log()).logsumexp(2)
+        named_BL = joined_BL.log_softmax(1)
+        if not bool(is_far_L.any()):
+            return named_BL
+        share_B = torch.zeros_like(scores_BC[:, 0]) if new_B is None else new_B.to(scores_BC)
+        share_B = share_B.clamp(_TINY, 1 - _TINY)
+        far_B1 = (share_B.log() - is_far_L.sum().log())[:, None]
+        return torch.where(is_far_L, far_B1, named_BL + (-share_B).log1p()[:, None])
 
     def _is_new(self, inputs: MotionInputs) -> Tensor:
         return self.novelty.probability(self.encoder.standardised(inputs))
 
+    def novelty_scores(self, batch: Batch) -> Tensor | None:
+        """Return the share of known windows that lie nearer to a concept [B]; None before `fit`."""
+        if not self.novelty.is_fitted:
+            return None
+        return self.novelty.share_nearer(self.encoder.standardised(self.inputs(batch)))
+
+    def conformal_quantile(self, coverage: float) -> float | None:
+        """Return the quantile of the next stored coverage, which covers at least as much.
+
+        Above the largest stored coverage it is 1: every label is in the set.
+        """
+        stored = self.config.coverages
+        if not stored:
+            return None
+        place = bisect_left(stored, coverage - 1e-9)
+        return float(self.conformal_Q[place]) if place < len(stored) else 1.0
+
+    def vocabulary(self) -> dict[str, tuple[str, ...]]:
+        """Return the words of every concept."""
+        return {concept.name: concept.words for concept in concepts()}
+
     def _word_matrix(self, words: Sequence[str]) -> Tensor:
-        settings = self.config
-        matrix = word_matrix(
-            words,
-            lambda texts: self._sentences(texts).cpu().numpy(),
-            temperature=settings.word_temperature,
-            min_similarity=settings.min_word_similarity,
-        )
-        return torch.from_numpy(matrix)
+        key = tuple(words)
+        if self._last_words[0] != key:  # a recording asks for the same words batch after batch
+            settings = self.config
+            matrix = word_matrix(
+                words,
+                lambda texts: self._sentences(texts).cpu().numpy(),
+                temperature=settings.word_temperature,
+                min_similarity=settings.min_word_similarity,
+            )
+            self._last_words = key, torch.from_numpy(matrix)
+        return self._last_words[1]
 
     def _sentences(self, texts: Sequence[str]) -> Tensor:
         """Sentence embeddings; the encoder is loaded when a word is first not listed."""
@@ -257,7 +353,7 @@ class System(BaseSystem):
 
         The roots make the cosine with `embed_texts` rank labels as `score_words` does.
         """
-        inputs = self.encoder.views(batch)
+        inputs = self.inputs(batch)
         features = self.encoder.encode(inputs).pooled_BD / math.sqrt(self.encoder.width)
         return torch.cat([features, self.concept_scores(inputs).exp().sqrt()], dim=1)
 

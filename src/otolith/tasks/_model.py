@@ -15,7 +15,7 @@ import torch
 
 from otolith.core.config import parse, select
 from otolith.core.errors import CheckpointError, suggest
-from otolith.core.home import home
+from otolith.core.home import SHIPPED_MODEL, home, packaged_models
 from otolith.core.progress import progress
 from otolith.core.registry import Registry
 from otolith.recordings.recording import Recording
@@ -162,6 +162,13 @@ class Model:
                 bar.advance(len(ids))
         return scores_NL
 
+    def novelty_scores(self, batch: Batch) -> np.ndarray | None:
+        """Return how unlike everything learned samples are [B], 0..1; see `System.novelty_scores`."""
+        self.system.eval()
+        with torch.inference_mode():
+            scores = self.system.novelty_scores(batch)
+        return None if scores is None else scores.float().cpu().numpy()
+
     def require_text(self) -> None:
         """Raise a `CheckpointError` if the model was not aligned with text."""
         if not self.has_text:
@@ -171,14 +178,16 @@ class Model:
             )
 
 
-def load_model(name_or_path: str | Path) -> Model:
+def load_model(name_or_path: str | Path = SHIPPED_MODEL) -> Model:
     """Load a model by name or folder.
 
     Args:
         name_or_path: A run folder (its best checkpoint is taken), a checkpoint or model folder,
-            the name of a folder below `$OTOLITH_HOME/models`, or the name of a system that
-            needs no weights: `statistics`, or `statistics:device`, `statistics:gravity` and
-            `statistics:both` for the axes it describes.
+            the name of a folder below `$OTOLITH_HOME/models`, of a model that comes with the
+            package (a user's folder of the same name wins), or of a system that needs no
+            weights: `statistics`, or `statistics:device`, `statistics:gravity` and
+            `statistics:both` for the axes it describes, with the three-axis sensors behind a
+            second colon where a stream has several of a kind (`statistics:both:arm_acc,leg_acc`).
 
     Returns:
         The model in evaluation mode.
@@ -220,13 +229,15 @@ def load_model(name_or_path: str | Path) -> Model:
 def _untrained(name: str, frame: str, text: str) -> Model:
     """A system without weights; `frame` chooses the axes of the statistics."""
     settings: dict[str, Any] = {"name": name}
+    frame, _, triads = frame.partition(":")
     if frame:
         if frame not in get_args(Frame):
             raise CheckpointError(
                 f'There is no model "{text}".',
                 suggest(text, [f"{name}:{frame}" for frame in get_args(Frame)]),
             )
-        settings["encoder"] = {"name": "imu_statistics", "frame": frame}
+        wanted = {"triads": tuple(triads.split(","))} if triads else {}
+        settings["encoder"] = {"name": "imu_statistics", "frame": frame, **wanted}
     chosen = select(_SYSTEMS, settings)
     return Model(text, chosen.module.System(chosen.config).eval(), system_name=name)
 
@@ -246,8 +257,8 @@ def _with_official_data(provenance: dict[str, Any], system: System) -> dict[str,
 
 def model_names() -> list[str]:
     """Names that `load_model` understands besides paths."""
-    stored = home() / "models"
-    names = [p.name for p in stored.iterdir() if p.is_dir()] if stored.is_dir() else []
+    stored = (home() / "models", packaged_models())
+    names = {p.name for folder in stored if folder.is_dir() for p in folder.iterdir() if p.is_dir()}
     return sorted({*names, _STATISTICS})
 
 
@@ -255,7 +266,10 @@ def _model_folder(path: Path) -> Path | None:
     """The folder with `model.json` that a path or name stands for."""
     from otolith.training.checkpoints import find_folder
 
-    for base in (path, home() / "models" / path.name if path.name == str(path) else path):
+    bases = [path]
+    if path.name == str(path):
+        bases += [home() / "models" / path.name, packaged_models() / path.name]
+    for base in bases:
         for folder in (base, base / "checkpoints" / "best", base / "checkpoints" / "latest"):
             if (folder / "model.json").is_file():
                 return folder

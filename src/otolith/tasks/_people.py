@@ -62,6 +62,33 @@ def seen_people(
     return seen
 
 
+def learned_people(
+    provenance: Mapping[str, Any], dataset: str, relatives: Iterable[str] = ()
+) -> set[str]:
+    """Return the subjects of `dataset` that weights were fitted to, without those that validated.
+
+    Args:
+        provenance: As saved with the weights.
+        dataset: Name of the data set.
+        relatives: See `seen_people`.
+    """
+    return seen_people(_learned(provenance), dataset, relatives)
+
+
+def _learned(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Provenance without people that validated or calibrated."""
+    data = provenance.get("data") or {}
+    datasets = {
+        name: {**parts, "validation_subjects": []}
+        for name, parts in data.get("datasets", {}).items()
+    }
+    before = provenance.get("init_provenance")
+    return {
+        "data": {**data, "datasets": datasets},
+        "init_provenance": _learned(before) if before else {},
+    }
+
+
 def training_datasets(provenance: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of all data sets that the weights and their ancestors were trained on."""
     return tuple(dict.fromkeys(name for name, _ in _trained_on(provenance)))
@@ -103,10 +130,16 @@ def used_labels(provenance: Mapping[str, Any]) -> bool:
 def _trained_on(provenance: Mapping[str, Any]) -> Iterator[tuple[str, set[str]]]:
     """Data sets with their people, of a model and of all models it started from.
 
-    Whoever learned from a simulation saw the people that it was derived from.
+    Whoever learned from a simulation saw the people that it was derived from. People whose labels
+    calibrated the model count too.
     """
-    for name, parts in provenance.get("data", {}).get("datasets", {}).items():
-        people = {*parts.get("train_subjects", []), *parts.get("validation_subjects", [])}
+    sources = [
+        *provenance.get("data", {}).get("datasets", {}).items(),
+        *provenance.get("calibration", {}).get("datasets", {}).items(),
+    ]
+    for name, parts in sources:
+        kinds = ("train_subjects", "validation_subjects", "people")
+        people = {person for kind in kinds for person in parts.get(kind, [])}
         yield name, people
         for origin in parts.get("derived_from", ()):
             mine = {p.removeprefix(f"{origin}/") for p in people if p.startswith(f"{origin}/")}

@@ -12,8 +12,10 @@ from otolith.core.errors import DataError
 from otolith.core.randomness import rng
 from otolith.datasets._part import DatasetPart
 from otolith.tasks._classifiers import fit_predict, normalise, prototypes, standardise
+from otolith.tasks._label_scores import word_prior
 from otolith.tasks._model import Model
 from otolith.tasks._people import Fold
+from otolith.tasks._prior_examples import choose_shrinkage, fit_with_prior
 from otolith.tasks._result import Result
 from otolith.tasks._windows import (
     Count,
@@ -34,14 +36,15 @@ class Config:
         windows: How recordings are cut.
         shots: Example windows per class.
         folds: Number of folds by person, or `official`.
-        head: `prototypes` (cosine to class means) or `logistic`.
+        head: `prototypes` (cosine to class means), `logistic`, or for models with text `prior`
+            (what words alone say, changed by the examples).
         seeds: One draw of examples each.
     """
 
     windows: EvaluationWindows = field(default_factory=EvaluationWindows)
     shots: Count = 5
     folds: Folds = 5
-    head: Literal["prototypes", "logistic"] = "logistic"
+    head: Literal["prototypes", "logistic", "prior"] = "logistic"
     seeds: Seeds = (0, 1, 2)
 
 
@@ -54,13 +57,19 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
     Raises:
         DataError: A class has too few example windows.
         LeakageError: Nobody is left to test on.
+        CheckpointError: The head is `prior` and the model knows no words.
     """
+    if settings.head == "prior":
+        model.require_text()
     data = labelled_windows(part, settings.windows)
     features = model.embed_windows(data.windows)
     num_classes = len(data.labels)
+    prior = _word_priors(model, data) if settings.head == "prior" else None
 
     def score(fold: Fold, seed: int) -> np.ndarray:
         shots = draw_shots(data, fold.train, settings.shots, seed=seed)
+        if prior is not None:
+            return _with_prior(features, prior, data, fold, shots)
         scaled, test = standardise(features[fold.train], features[fold.test])
         examples = scaled[np.searchsorted(fold.train, shots)]
         if settings.head == "prototypes":
@@ -75,6 +84,26 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
         protocol=f"{settings.shots} examples per class from other people, {settings.head}",
         extra_counts={"shots": settings.shots},
     )  # fmt: skip
+
+
+def _word_priors(model: Model, data: Labelled) -> np.ndarray:
+    """Log probabilities [N, K] that words alone give."""
+    prior, size = word_prior(model, data.labels), 256
+    starts = range(0, len(data.label_N), size)
+    ids = [np.arange(a, min(a + size, len(data.label_N))) for a in starts]
+    return np.concatenate([prior(data.windows.batch(some, epoch=0)) for some in ids])
+
+
+def _with_prior(
+    features_ND: np.ndarray, prior_NK: np.ndarray, data: Labelled, fold: Fold, shots: np.ndarray
+) -> np.ndarray:
+    """Probabilities of the test windows: words first, examples on top."""
+    known = features_ND[shots], prior_NK[shots], data.label_N[shots]
+    background = features_ND[fold.train]
+    people = (data.subject_N[shots],)
+    choice = choose_shrinkage(*known, groups=people, background_MD=background)
+    predict = fit_with_prior(*known, shrinkage=choice.shrinkage, background_MD=background)
+    return predict(features_ND[fold.test], prior_NK[fold.test])
 
 
 def draw_shots(data: Labelled, train: np.ndarray, shots: int, *, seed: int) -> np.ndarray:

@@ -65,6 +65,8 @@ class MotionAugment:
         gyro_bias_rad_s: Standard deviation of a constant error in rad/s.
         gyro_noise_rad_s: Largest standard deviation of white noise in rad/s.
         crop_min_share: `crop`: smallest share of a sample's rows that is kept; the rest is masked.
+        crop_step_s: A cropped sample is a whole number of these long, in s, so that samples of a
+            batch share lengths and encoders can handle them together; 0 = any length.
         gravity_cutoff_hz: `gravity_removal`: cutoff of the low pass that is subtracted, in Hz.
         rate_range_hz: `low_pass` and `decimate`: smallest and largest rate of the imitated slower
             sensor in Hz; `low_pass` keeps the rows, `decimate` the imitated sensor's rows and rate.
@@ -82,6 +84,7 @@ class MotionAugment:
     gyro_bias_rad_s: NotNegative = 0.02
     gyro_noise_rad_s: NotNegative = 0.05
     crop_min_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    crop_step_s: NotNegative = 0.0
     gravity_cutoff_hz: Positive = 0.3
     rate_range_hz: tuple[Positive, Positive] = (10.0, 25.0)
 
@@ -135,7 +138,11 @@ def _crop(stream: StreamBatch, draws: Draws, settings: MotionAugment) -> StreamB
     length_B, movable_B = movable(stream, draws.chosen_B, _MIN_ROWS)
     u = torch.from_numpy(uniform(draws.keys_B, draws.common, (2,)))
     share_B = settings.crop_min_share + (1.0 - settings.crop_min_share) * u[:, 0]
-    new_B = torch.minimum((length_B * share_B).round().long().clamp(min=_MIN_ROWS), length_B)
+    new_B = (length_B * share_B).round()
+    if settings.crop_step_s:
+        step_B = (settings.crop_step_s * stream.rate_hz_B).round().clamp(min=1)
+        new_B = torch.maximum((new_B / step_B).floor(), torch.ones_like(new_B)) * step_B
+    new_B = torch.minimum(new_B.long().clamp(min=_MIN_ROWS), length_B)
     start_B = ((length_B - new_B + 1) * u[:, 1]).floor()
     return _reread(stream, movable_B, start_B, torch.ones_like(share_B), new_B, length_B)
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,12 @@ from otolith.recordings.recording import Channel
 from otolith.signals.motion_statistics import STATISTICS, is_gyro_statistic, motion_statistics
 from otolith.signals.motion_views import motion_views
 from otolith.signals.resampling import resample
-from otolith.windows.batch import StreamBatch
+from otolith.windows.batch import (
+    GRAVITY_INCLUDED,
+    GRAVITY_REMOVED,
+    GRAVITY_UNKNOWN,
+    StreamBatch,
+)
 
 IMU = tuple(f"{s}_{a}" for s in ("acc", "gyro") for a in "xyz")
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
@@ -206,3 +213,25 @@ def test_mistakes():
     )
     with pytest.raises(DataError, match="motion stream"):
         motion_inputs(frames, 20.0, 0.3, "clip")
+
+
+@pytest.mark.parametrize(
+    ("said", "gravity", "expected"),
+    [
+        (GRAVITY_REMOVED, True, False),  # a mean that only looks like gravity
+        (GRAVITY_REMOVED, False, False),
+        (GRAVITY_INCLUDED, True, True),
+        (GRAVITY_INCLUDED, False, False),  # free fall
+        (GRAVITY_UNKNOWN, True, True),
+        (GRAVITY_UNKNOWN, False, False),
+    ],
+)
+def test_what_the_stream_says_about_gravity(said, gravity, expected):
+    plain = stream(walk(2, 250, 50.0, gravity=gravity))
+    told = replace(plain, gravity_B=torch.tensor([said, GRAVITY_UNKNOWN], dtype=torch.int8))
+    got, unsaid = (motion_inputs(s, 20.0, 0.3, "imu") for s in (told, plain))
+    assert got.has_gravity_B.tolist() == [expected, gravity]
+    assert got.has_orientation_B.tolist() == [expected, gravity]
+    assert bool(got.orientation_BO[0].any()) == expected
+    torch.testing.assert_close(got.statistics_BS[1], unsaid.statistics_BS[1])
+    assert torch.isfinite(got.statistics_BS).all()

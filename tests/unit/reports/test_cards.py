@@ -4,11 +4,20 @@ import json
 import pytest
 from tests.support.report_data import EVIL, FINDINGS, Page, recording, result, stream
 
+from otolith.benchmark._table import Refusal, Row, Table, write_table
 from otolith.core.files import write_json
 from otolith.recordings.recording import Annotation
 from otolith.recordings.store import write_data_folder
+from otolith.reports.build import read_numbers
 from otolith.reports.card import Card, Part
-from otolith.reports.cards import card_of, dataset_card, known_card, model_card, model_settings
+from otolith.reports.cards import (
+    card_of,
+    dataset_card,
+    known_card,
+    metrics_of,
+    model_card,
+    model_settings,
+)
 from otolith.reports.page import Report
 from otolith.tasks._model import load_model
 
@@ -109,6 +118,113 @@ def test_cost_is_found_beside_the_checkpoint(tmp_path):
     folder.mkdir(parents=True)
     write_json(tmp_path / "run" / "metrics.json", {"duration_s": 12.0, "device": "cpu"})
     assert part(model_card(model(path=folder)), "Cost of training").facts["time"] == "12 s"
+
+
+def calibration():
+    number = {
+        "accuracy": 0.7,
+        "log_loss": 0.9,
+        "expected_calibration_error": 0.1,
+        "brier": 0.4,
+    }
+    scorer = {"model": "left_out", "recipe": "r", "seed": 0, "datasets": ["hapt", "umafall"]}
+    return {
+        "labels": ["walking", "sitting"], "windows": 120, "temperature": 1.25,
+        "coverages": [0.8, 0.9], "quantiles": [0.4, 0.65],
+        "datasets": {"wisdm2019": {"people": ["1", "2"], "windows": 120, "scored_by": scorer}},
+        "before": number,
+        "after": {**number, "expected_calibration_error": 0.02,
+                  "sets": {"0.9": {"coverage": 0.91, "labels_per_set": 1.4}}},
+        "novelty": {"datasets": ["hapt"], "windows": 5000, "held_out_windows": 120},
+        "warnings": ["Two people only."],
+    }  # fmt: skip
+
+
+def test_model_card_says_how_it_was_calibrated():
+    card = model_card(model({**PROVENANCE, "calibration": calibration()}))
+    found = part(card, "Calibration")
+    assert found.facts["temperature"] == 1.25
+    assert found.facts["set for 90% coverage"].endswith("up to 0.650; covers 91.0%, 1.40 labels")
+    assert found.facts["set for 80% coverage"] == "all labels with 1 - p up to 0.400"
+    assert ["expected calibration error", 0.1, 0.02] in found.rows
+    assert part(card, "Calibrated on").rows == [["wisdm2019", 2, 120, "left_out", "hapt, umafall"]]
+    assert part(card, "Calibrated on").items == ["Two people only."]
+    assert "## Calibration" in card.markdown()
+    html_of(card)
+    assert not [p for p in model_card(model()).parts if p.title.startswith("Calibrat")]
+
+
+def test_model_card_has_tables_of_benchmarks():
+    shared = {"protocol": "zero_shot", "data": "hapt", "variant": "closed"}
+    rows = [
+        Row(**shared, model="low", numbers={"macro_f1": 0.3, "accuracy": 0.4}),
+        Row(
+            **shared,
+            model="high",
+            numbers={"macro_f1": 0.6, "accuracy": 0.7},
+            intervals={"macro_f1": (0.5, 0.7)},
+            counts={"test_subjects": 30},
+            notes=("Small.",),
+        ),
+        Row(**shared, model="old", numbers={"macro_f1": 0.5}, is_published=True, source="Paper"),
+    ]
+    refused = [Refusal(protocol="zero_shot", data="hapt", model="leaky", reason="Seen.")]
+    table = Table(
+        protocol="zero_shot",
+        description="Words alone.",
+        headline="closed",
+        metric="macro_f1",
+        settings={},
+        rows=rows,
+        refused=refused,
+    )
+    card = model_card(model(), tables=[table])
+    found = part(card, "Benchmark: zero shot")
+    assert found.columns[3:] == ("macro_f1", "95 % interval", "accuracy", "people")
+    assert [row[2] for row in found.rows] == ["high", "old (published: Paper)", "low"]
+    assert found.rows[0][3:] == [0.6, "0.500 to 0.700", 0.7, 30]
+    assert found.items == ["leaky on hapt was refused: Seen.", "Small."]
+    assert part(card, "Numbers").is_empty()
+
+
+def test_model_card_of_a_model_of_words():
+    from tests.support.otolith_data import small
+
+    card = model_card(model(system=small(), system_name="otolith_imu"))
+    rows = dict(part(card, "Words").rows)
+    assert rows["running"].startswith("running, jogging")
+    assert part(model_card(model()), "Words").is_empty()
+
+
+def test_a_simulation_has_the_licences_of_its_origins():
+    entry = {"train_subjects": ["mhealth/1"], "derived_from": ["mhealth", "hapt"]}
+    datasets = {"pocket": entry, "hapt": {"train_subjects": ["1"]}}
+    card = model_card(model({"data": {"datasets": datasets}}))
+    row = part(card, "Trained on").rows[0]
+    assert row[0] == "pocket (simulated from mhealth, hapt)"
+    assert row[3:] == ["CC-BY-4.0", "unclear"]
+    entry["derived_from"] = ["mhealth", "somewhere"]
+    assert part(model_card(model({"data": {"datasets": datasets}})), "Trained on").rows[0][3] == (
+        "not known on this machine"
+    )
+
+
+def test_the_cost_goes_with_a_model_without_a_run():
+    cost = {"duration_s": 61.0, "device": "cpu", "last": {"loss": 1.0}}
+    found = model({**PROVENANCE, "cost": cost})
+    assert metrics_of(found) == {"duration_s": 61.0, "device": "cpu"}
+    assert part(model_card(found), "Cost of training").facts["time"] == "61 s"
+
+
+def test_numbers_are_read_from_both_kinds_of_files(tmp_path):
+    write_json(tmp_path / "e.json", {"format": 1, "results": [result().to_json()]})
+    table = Table(
+        protocol="knn", description="", headline="", metric="macro_f1", settings={}, rows=[]
+    )
+    write_table(tmp_path / "b.json", table)
+    results, tables = read_numbers([tmp_path / "b.json", tmp_path / "e.json"])
+    assert ([r.task for r in results], [t.protocol for t in tables]) == (["probe"], ["knn"])
+    assert read_numbers([]) == ([], [])
 
 
 def test_licence_of_an_imported_data_set(empty_home):

@@ -142,3 +142,15 @@ def test_wrong_shapes():
         motion_views(torch.zeros(2, 7, 6))
     with pytest.raises(DataError, match="time, 6"):
         motion_views(torch.zeros(2, 20, 3))
+
+
+def test_gravity_that_is_known_to_be_removed():
+    """A long mean is then a part of the motion: the main axis stands for the vertical."""
+    x = walk(3, 100)
+    removed = np.array([True, False, False])
+    told, plain = motion_views(x, is_removed_B=removed), motion_views(x)
+    assert told.has_gravity_B.tolist() == [False, True, True]
+    assert not told.orientation_B3[0].any()
+    assert told.mean_norm_B[0] == pytest.approx(1.0)
+    np.testing.assert_allclose(told.signals_BST[1:], plain.signals_BST[1:])
+    assert not np.allclose(told.signals_BST[0], plain.signals_BST[0])

@@ -34,6 +34,8 @@ def test_statistics_need_no_weights_and_name_their_axes():
     model = load_model("statistics:gravity")
     assert model.name == "statistics:gravity"
     assert model.system.config.encoder.config.frame == "gravity"
+    limbs = load_model("statistics:both:arm_acc,leg_acc").system.config.encoder.config
+    assert (limbs.frame, limbs.triads) == ("both", ("arm_acc", "leg_acc"))
 
 
 @pytest.mark.parametrize(

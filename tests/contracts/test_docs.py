@@ -116,7 +116,7 @@ def test_command_in_a_sentence_parses(page, line):
     "line",
     [
         "otolith trian tsfm/pretrain",
-        "otolith label walk.csv",
+        "otolith label",
         "otolith data list --all",
         "otolith evaluate probe --model statistics --data x --shots many",
     ],

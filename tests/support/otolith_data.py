@@ -5,6 +5,7 @@ import torch
 from tests.support.motion_data import walk
 
 from otolith.core.config import parse
+from otolith.core.randomness import sample_keys
 from otolith.recordings.recording import Channel
 from otolith.systems import otolith_imu
 from otolith.windows.batch import Batch, StreamBatch
@@ -26,7 +27,8 @@ def batch_of(values, targets=None, *, names=IMU, rate_hz=50.0, gravity=None):
         gravity_B=None if gravity is None else torch.full((num,), gravity, dtype=torch.int8),
     )
     found = {} if targets is None else {"label": torch.as_tensor(targets, dtype=torch.int64)}
-    return Batch(streams={"imu": stream}, targets=found, ids=torch.arange(num))
+    keys = sample_keys(0, 0, np.arange(num))
+    return Batch(streams={"imu": stream}, targets=found, ids=torch.arange(num), keys_B=keys)
 
 
 def walks(num=4, targets=None, seed=0, **fields):

@@ -60,6 +60,20 @@ class MotionInputs:
         return torch.stack(flags, dim=1).to(self.statistics_BS)
 
 
+def hide_orientation(inputs: MotionInputs, is_hidden_B: Tensor) -> MotionInputs:
+    """Return inputs of which some samples do not say how the sensor is turned.
+
+    Args:
+        inputs: What `motion_inputs` returned.
+        is_hidden_B: bool, which samples.
+    """
+    return replace(
+        inputs,
+        orientation_BO=inputs.orientation_BO.masked_fill(is_hidden_B[:, None], 0.0),
+        has_orientation_B=inputs.has_orientation_B & ~is_hidden_B,
+    )
+
+
 def only_motion_stream(batch: Batch, wanted: str) -> tuple[str, StreamBatch]:
     """Return name and values of a motion stream.
 
@@ -109,20 +123,6 @@ def measure_scaling(
     mean = (x * counts).sum(0) / number
     deviation = (((x - mean) * counts).square().sum(0) / number).sqrt()
     return mean, torch.where(counts.sum(0) > 0, deviation, 1.0) + _MIN_SCALE
-
-
-def hide_orientation(inputs: MotionInputs, is_hidden_B: Tensor) -> MotionInputs:
-    """Return inputs of which some samples do not say how the sensor is turned.
-
-    Args:
-        inputs: What `motion_inputs` returned.
-        is_hidden_B: bool, which samples.
-    """
-    return replace(
-        inputs,
-        orientation_BO=inputs.orientation_BO.masked_fill(is_hidden_B[:, None], 0.0),
-        has_orientation_B=inputs.has_orientation_B & ~is_hidden_B,
-    )
 
 
 def motion_inputs(

@@ -113,22 +113,6 @@ class System(nn.Module, ABC):
             cosine_BL = torch.einsum("bd,lpd->blp", features_BD, texts).amax(2)
         return (cosine_BL / temperature).log_softmax(1)
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Class names in the order of `classify`'s columns; empty if the system is no classifier."""
-        return ()
-
-    def classify(self, batch: Batch) -> Tensor:
-        """Return logits [B, K], one column per entry of `labels`.
-
-        Raises:
-            CheckpointError: The system is no classifier.
-        """
-        raise CheckpointError(
-            f"{_name(self)} has no classes of its own for the {len(batch)} samples.",
-            "Use a classifier, or give examples to learn from.",
-        )
-
     def conformal_quantile(self, coverage: float) -> float | None:
         """Return the largest 1 - p at which a label still belongs to a set that covers the truth.
 
@@ -152,6 +136,22 @@ class System(nn.Module, ABC):
     def vocabulary(self) -> dict[str, tuple[str, ...]]:
         """Return the concepts that it tells apart with their words; empty if it has no such table."""
         return {}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in the order of `classify`'s columns; empty if the system is no classifier."""
+        return ()
+
+    def classify(self, batch: Batch) -> Tensor:
+        """Return logits [B, K], one column per entry of `labels`.
+
+        Raises:
+            CheckpointError: The system is no classifier.
+        """
+        raise CheckpointError(
+            f"{_name(self)} has no classes of its own for the {len(batch)} samples.",
+            "Use a classifier, or give examples to learn from.",
+        )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return optimizer groups: dicts with `params`, `name`, optional `weight_decay`, `lr_scale`, `clip`.

@@ -95,7 +95,7 @@ def make_scorer(
         if model.has_text:
             return _from_both(model, examples, labels, temperature, max_novelty)
         return _from_examples(model, examples, labels)
-    if model.labels:
+    if model.system.labels:
         return _from_classifier(model.system, labels)
     return _from_words(model, tuple(labels) or model.system.default_words, temperature)
 

@@ -192,3 +192,21 @@ def test_agreement_counts_time_with_truth_and_label_only():
 
 def test_agreement_needs_common_names():
     assert agreement(labelling(recording(labels=("x", "y")))) is None
+
+
+def test_segments_name_what_else_is_possible_and_why_they_are_unknown():
+    segments = (
+        Segment(0.0, 5.0, "a", 0.9, ("b",)),
+        Segment(5.0, 20.0, "unknown", 0.7, (), "unlike all that was learned"),
+    )
+    plain = page_of(sections.labelling, labelling(segments=segments[:1]))
+    assert any("also possible: b" in (a.get("data-tip") or "") for a in plain.all("rect"))
+    assert "why unknown" not in plain.text
+    value = dataclasses.replace(
+        labelling(segments=segments), coverage=0.9, notes=("Read this & that.",)
+    )
+    page = page_of(sections.labelling, value)
+    assert "why unknown" in page.text
+    assert "also possible" in page.text
+    assert "90 % of the time; they are 0.5 labels on average" in page.text
+    assert "Read this & that." in page.text

@@ -13,6 +13,7 @@ from tests.support.tasks_data import (
 )
 
 from otolith.core.errors import CheckpointError
+from otolith.core.home import SHIPPED_MODEL, packaged_models
 from otolith.systems import SYSTEMS
 from otolith.systems.classifier import Config as ClassifierConfig
 from otolith.systems.classifier import System as Classifier
@@ -100,3 +101,23 @@ def test_only_classifiers_have_labels():
 def test_words_of_a_model_without_text_are_refused():
     with pytest.raises(CheckpointError, match="was not trained with text"):
         statistics().embed_texts(["walking"])
+
+
+def test_a_model_of_the_package_is_found_and_a_users_of_the_same_name_wins(
+    toy_registered, monkeypatch
+):
+    packaged = toy_registered / "packaged"
+    monkeypatch.setattr("otolith.tasks._model.packaged_models", lambda: packaged)
+    save_model(packaged / SHIPPED_MODEL, "toy_text", ToySystem(ToyConfig()), {"who": "package"})
+    assert SHIPPED_MODEL in model_names()
+    assert load_model().provenance == {"who": "package"}
+    assert load_model().name == SHIPPED_MODEL
+    own = toy_registered / "home" / "models" / SHIPPED_MODEL
+    save_model(own, "toy_text", ToySystem(ToyConfig()), {"who": "user"})
+    assert load_model(SHIPPED_MODEL).provenance == {"who": "user"}
+    assert model_names().count(SHIPPED_MODEL) == 1
+
+
+def test_packaged_models_lie_beside_the_code():
+    assert packaged_models().name == "models"
+    assert (packaged_models().parent / "core" / "home.py").is_file()

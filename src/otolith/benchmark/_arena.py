@@ -15,10 +15,14 @@ from otolith.benchmark._data import BenchmarkData
 from otolith.benchmark.contestants import Contestant, Lesson
 from otolith.core.errors import CheckpointError, DataError, LeakageError
 from otolith.core.randomness import rng
+from otolith.tasks._label_scores import word_prior
+from otolith.tasks._model import Model
 from otolith.tasks._people import EVERYONE, refuse_if_seen, seen_people, used_labels
 from otolith.tasks._windows import Labelled, about_origin, relatives_of
 from otolith.windows.batch import Batch
 from otolith.windows.splits import group_folds
+
+_READ = 256  # windows that are scored at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,7 @@ class Arena:
         self._inputs: dict[str, Any] = {}
         self._changed: dict[str, tuple[Any, bool]] = {}
         self._words: dict[tuple[str, tuple[str, ...]], np.ndarray] = {}
+        self._priors: dict[str, np.ndarray] = {}
         self._unit: Unit | None = None
 
     def enter(self, unit: Unit) -> None:
@@ -103,15 +108,42 @@ class Arena:
         Raises:
             CheckpointError: The contestant knows no text.
         """
+        key = (name, tuple(words))
+        if key not in self._words:
+            self._words[key] = self._text_model().score_windows(
+                self.data[name].labelled.windows, key[1]
+            )
+        return self._words[key]
+
+    def word_prior(self, name: str) -> np.ndarray:
+        """Return log probabilities [N, K] of a data set's own labels by their words, made once.
+
+        Labels whose words the model has never learned are as likely as an even share.
+
+        Args:
+            name: Data set.
+
+        Raises:
+            CheckpointError: The contestant knows no text.
+        """
+        if name not in self._priors:
+            labelled = self.data[name].labelled
+            prior = word_prior(self._text_model(), labelled.labels)
+            count = len(labelled.windows)
+            rows = [np.arange(a, min(a + _READ, count)) for a in range(0, count, _READ)]
+            found = [prior(labelled.windows.batch(own, epoch=0)) for own in rows]
+            self._priors[name] = np.concatenate(found)
+        return self._priors[name]
+
+    def _text_model(self) -> Model:
+        """The contestant's model with text."""
         model = self.contestant.model
         if model is None:
             raise CheckpointError(
                 f"{self.contestant.name} knows no text.", "Use a text-aligned model."
             )
-        key = (name, tuple(words))
-        if key not in self._words:
-            self._words[key] = model.score_windows(self.data[name].labelled.windows, key[1])
-        return self._words[key]
+        model.require_text()
+        return model
 
     def divide(self, unit: Unit, num_groups: int, validation_share: float) -> Division:
         """Divide the people of a data set; the same for every contestant.

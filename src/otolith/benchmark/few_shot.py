@@ -30,6 +30,8 @@ class Config:
         windows: How recordings are cut.
         shots: Windows per class; one variant each.
         groups: Groups of people, each tested once.
+        with_words: Whether models with text give one more variant per size, in which what their
+            words say counts before the first window.
         learning: How contestants learn; nobody chooses penalty or epoch, so the last strength
             and the last epoch count.
     """
@@ -37,6 +39,7 @@ class Config:
     windows: Windows = field(default_factory=Windows)
     shots: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 5, 10)
     groups: Groups = 5
+    with_words: bool = True
     learning: Learning = field(default_factory=Learning)
 
 
@@ -54,7 +57,9 @@ def run(arena: Arena, unit: Unit, settings: Config) -> Outcome:
         LeakageError: The weights have seen everybody.
     """
     draws = {f"{k} per class": partial(_draw, shots=k) for k in settings.shots}
-    outcome = learn_from_draws(arena, unit, draws, settings.groups, 0.0)
+    outcome = learn_from_draws(
+        arena, unit, draws, settings.groups, 0.0, with_words=settings.with_words
+    )
     labelled = arena.data[unit.data].labelled
     count_K = np.bincount(labelled.label_N, minlength=len(labelled.labels))
     rare = [labelled.labels[k] for k in np.flatnonzero(count_K < max(settings.shots))]

@@ -173,6 +173,17 @@ def test_something_must_stay_normal(arena):
         anomaly.run(arena, UNIT, settings)
 
 
+def test_few_shot_counts_what_words_say(tmp_path):
+    """Words that fit lift a single window per class; they can be left away."""
+    arena = arena_of(make_part(tmp_path, 4, name="toy"), model=toy_model())
+    both = few_shot.run(arena, UNIT, few_shot.Config(shots=(1,)))
+    assert set(both.tallies) == {"1 per class", "1 per class, with words"}
+    triples = [t for own in both.tallies["1 per class, with words"].people.values() for t in own]
+    assert all(truth == chosen for truth, chosen, _ in triples)
+    plain = few_shot.Config(shots=(1,), with_words=False)
+    assert set(few_shot.run(arena, UNIT, plain).tallies) == {"1 per class"}
+
+
 @pytest.mark.parametrize("module", [cross_subject, few_shot, few_labels, anomaly, robustness])
 def test_a_group_that_the_model_has_seen_is_not_tested(part, module):
     arena = arena_of(part, model=toy_model(trained_on(toy=["p0", "p1"])))

@@ -132,7 +132,7 @@ def motion_inputs(
 
     Of several sensors of a sample it takes the first whole accelerometer and the gyroscope worn
     at the same place. Missing rows between real ones are bridged linearly, a missing axis is 0,
-    a gyroscope that lacks an axis counts as none. Samples of equal rate and number of rows are
+    a gyroscope that lacks an axis, or holds nothing but zeros, counts as none. Samples of equal rate and number of rows are
     handled together; no sample changes the result of another.
 
     Args:
@@ -148,6 +148,7 @@ def motion_inputs(
     with torch.autocast(stream.values.device.type, enabled=False):
         values_BT6, is_known_B6, placements = _select(stream, name)
         is_known_B6 = is_known_B6 & stream.mask_BT.any(1, keepdim=True)
+        is_known_B6[:, 3:] &= _turns(values_BT6)[:, None]
         has_gyro_B = is_known_B6[:, 3:].all(1)
         gravity_B = stream.gravity_B
         is_removed_B = None if gravity_B is None else gravity_B == GRAVITY_REMOVED
@@ -163,6 +164,11 @@ def motion_inputs(
             parts.append((views, motion_statistics(views, rate_hz)[0], imu.transpose(1, 2)))
             order.append(rows)
         return _joined(order, parts, is_known_B6, placements)
+
+
+def _turns(values_BT6: Tensor) -> Tensor:
+    """Whether the gyroscope holds anything but zeros [B]; real ones show noise, files of none zeros."""
+    return (values_BT6[:, :, 3:].nan_to_num() != 0).any(2).any(1)
 
 
 def _joined(

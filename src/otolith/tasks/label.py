@@ -55,7 +55,7 @@ class Config:
     smoothing_s: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 4.0
     min_confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     find_unknown: bool = False
-    max_novelty: Annotated[float, Field(ge=0.0, le=1.0)] = 0.99
+    max_novelty: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
     coverage: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     temperature: Share = 0.05
     streams: tuple[str, ...] = ()

@@ -149,3 +149,13 @@ def test_no_network_and_no_scaling_change_what_views_says():
     one, two = build(has_conv=False).views(batch), build(clip=1.0).views(batch)
     assert torch.equal(one.statistics_BS, two.statistics_BS)
     assert torch.equal(one.signals_BCT, two.signals_BCT)
+
+
+def test_a_gyroscope_of_zeros_counts_as_none():
+    encoder, x = build(has_conv=False), torch.as_tensor(walk(3, 250, 50.0)).clone()
+    x[1, :, 3:] = 0
+    inputs = encoder.views(batch_of(x))
+    assert inputs.has_gyro_B.tolist() == [True, False, True]
+    gyro = torch.tensor(["gyro" in name for name in STATISTICS])
+    assert inputs.statistics_BS[1, gyro].abs().max() == 0
+    assert inputs.statistics_BS[0, gyro].abs().max() > 0

@@ -67,7 +67,7 @@ def test_a_model_folder_a_run_and_a_stored_name_are_found(toy_registered):
     assert load_model(run).name == "recipe/time"
     assert load_model("mine").name == "mine"
     assert load_model(run).system_name == "toy_text"
-    assert model_names() == ["mine", "statistics"]
+    assert model_names() == ["mine", "otolith-imu", "statistics"]
 
 
 def test_converted_weights_know_what_their_authors_trained_on(toy_registered):

@@ -14,9 +14,21 @@ from otolith.benchmark._arena import Arena, need_train, tally, units_by_person
 from otolith.benchmark._data import BenchmarkData
 from otolith.benchmark._settings import Groups, Learning, Part, Windows
 from otolith.core.config import config
+from otolith.tasks._windows import Seconds
 
 HEADLINE = "all labels"
 METRIC = "macro_f1"
+
+
+@config
+class CrossSubjectWindows(Windows):
+    """How recordings are cut: as WHAR Arena does, unless settings say otherwise.
+
+    A class of its own, so that whoever sets `windows.labels` alone keeps the lengths.
+    """
+
+    window_s: Seconds = 3.0
+    stride_s: Seconds | None = 1.5
 
 
 @config
@@ -30,7 +42,7 @@ class Config:
         learning: How contestants learn.
     """
 
-    windows: Windows = field(default_factory=lambda: Windows(window_s=3.0, stride_s=1.5))
+    windows: CrossSubjectWindows = field(default_factory=CrossSubjectWindows)
     groups: Groups = 10
     validation_share: Part = 0.2
     learning: Learning = field(default_factory=Learning)

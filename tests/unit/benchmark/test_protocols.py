@@ -16,6 +16,7 @@ from otolith.benchmark import (
     robustness,
 )
 from otolith.benchmark._label_rates import draw_shots
+from otolith.core.config import parse
 from otolith.core.errors import ConfigError, DataError
 
 UNIT = Unit(data="toy", fold=0, seed=0)
@@ -47,6 +48,14 @@ def test_cross_subject_cuts_as_whar_arena_does():
     assert (windows.window_s, windows.stride_s) == (3.0, 1.5)
     assert cross_subject.Config().groups == 10
     assert cross_subject.Config().validation_share == 0.2
+
+
+def test_choosing_classes_keeps_the_lengths_of_cross_subject():
+    chosen = parse(cross_subject.Config, {"windows": {"labels": {"toy": ["a", "b"]}}}).windows
+    assert (chosen.window_s, chosen.stride_s) == (3.0, 1.5)
+    assert chosen.for_data("toy").labels == ("a", "b")
+    other = parse(cross_subject.Config, {"windows": {"window_s": 2.0, "stride_s": None}}).windows
+    assert (other.window_s, other.stride_s) == (2.0, None)
 
 
 def test_cross_subject_tests_one_group(part):

@@ -19,6 +19,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/redirect":
             self.send_response(302)
             self.send_header("Location", self.server.redirect)
+            self.send_header("Content-Length", "0")
             self.end_headers()
             return
         if self.path == "/missing":

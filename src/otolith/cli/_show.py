@@ -26,8 +26,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         view.add_row(*(_text(value) for value in row))
     # A terminal folds long words; a file or pipe gets every row on one line.
     needed = console.measure(view, options=console.options.update(max_width=_WIDEST)).maximum
-    if not console.is_terminal:
-        view.width = max(console.width, needed)
+    if not console.is_terminal and needed > console.width:
+        view.width = needed
     console.print(view, soft_wrap=False, crop=False)
 
 

@@ -10,6 +10,7 @@ al., KDD 2022) on DGL.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Literal
 
@@ -40,7 +41,7 @@ class NodeNorm(nn.BatchNorm1d):
         )
 
 
-class GraphLayer(nn.Module):
+class GraphLayer(nn.Module, ABC):
     """What all layers share: dropout before, batch norm and PReLU behind.
 
     Args:
@@ -62,9 +63,9 @@ class GraphLayer(nn.Module):
             y = self.act(self.norm(y, mask_BS))
         return y
 
+    @abstractmethod
     def exchange(self, x_BSD: Tensor, adjacency_BSS: Tensor, mask_BS: Tensor | None) -> Tensor:
         """Pass messages between nodes."""
-        raise NotImplementedError
 
 
 class GinLayer(GraphLayer):

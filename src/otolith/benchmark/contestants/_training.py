@@ -9,6 +9,7 @@ best macro-F1 on the validation people; with the settings of `Learning`.
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,23 +34,23 @@ from otolith.windows.weights import group_balanced_weights
 _EVALUATED = 256  # windows of a batch without gradient
 
 
-class Learner(nn.Module):
+class Learner(nn.Module, ABC):
     """What the loop trains: how windows are read, what is lost, what is predicted.
 
     Subclasses must not read labels in `fetch`.
     """
 
+    @abstractmethod
     def fetch(self, inputs: Any, rows: np.ndarray, epoch: int) -> Any:
         """Read the windows at positions `rows` of what the contestant made of a data set."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, fetched: Any, target_B: Tensor) -> Tensor:
         """Return the loss of a batch that `fetch` read."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predict(self, fetched: Any) -> tuple[Tensor, Tensor]:
         """Return logits [B, K] and features [B, D]."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

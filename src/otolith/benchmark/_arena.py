@@ -175,8 +175,21 @@ class Arena:
         )
         return Division(train=train, validation=validation, test=test, notes=notes)
 
-    def lesson(self, name: str, train: np.ndarray, validation: np.ndarray) -> Lesson:
-        """Return a lesson on unchanged windows of a data set, with the data set's own classes."""
+    def lesson(
+        self,
+        name: str,
+        train: np.ndarray,
+        validation: np.ndarray,
+        unlabelled: np.ndarray | None = None,
+    ) -> Lesson:
+        """Return a lesson on unchanged windows of a data set, with the data set's own classes.
+
+        Args:
+            name: Data set.
+            train: int64 positions to learn from.
+            validation: int64 positions to choose by.
+            unlabelled: int64 positions to learn from without labels; None = both of the above.
+        """
         labelled = self.data[name].labelled
         return Lesson(
             inputs=self.inputs(name),
@@ -184,6 +197,7 @@ class Arena:
             person_N=labelled.subject_N,
             train=train,
             validation=validation,
+            unlabelled=np.union1d(train, validation) if unlabelled is None else unlabelled,
         )
 
     def guard_zero_shot(self, name: str) -> tuple[str, ...]:

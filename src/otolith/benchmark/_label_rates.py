@@ -78,6 +78,7 @@ def learn_from_draws(
             unit.data,
             draw(labelled, train, unit.seed),
             draw(labelled, validation, unit.seed) if len(validation) else validation,
+            np.union1d(division.train, division.validation),
         )
         fitted = arena.contestant.fit([lesson], len(labelled.labels), unit.seed)
         chosen = fitted.scores(lesson.inputs, division.test).argmax(1)

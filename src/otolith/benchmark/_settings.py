@@ -22,23 +22,35 @@ class Windows:
     Args:
         window_s: Length of a window in s.
         stride_s: Distance of neighbouring windows in s; None = the length.
+        whole: Make one window of every recording, whatever its length.
         min_label_share: Smallest share of a window that must carry its label.
         labels: Data set -> class names to keep, in this order; a data set that is not named
             keeps all of its classes.
         streams: Data set -> motion streams to use; a data set that is not named keeps all.
+        joint: Give windows of all streams together, which may hold video.
+        video_fps: Frames per second that are read from video.
+        video_size_px: Height and width that frames are scaled to.
     """
 
     window_s: Seconds = 5.0
     stride_s: Seconds | None = None
+    whole: bool = False
     min_label_share: Share = 0.6
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     streams: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    joint: bool = False
+    video_fps: Positive = 8.0
+    video_size_px: tuple[Count, Count] = (224, 224)
 
     def for_data(self, name: str) -> EvaluationWindows:
         """Return the settings of one data set."""
         return EvaluationWindows(
             window_s=self.window_s,
             stride_s=self.stride_s,
+            whole=self.whole,
+            joint=self.joint,
+            video_fps=self.video_fps,
+            video_size_px=self.video_size_px,
             min_label_share=self.min_label_share,
             labels=self.labels.get(name, ()),
             streams=self.streams.get(name, ()),

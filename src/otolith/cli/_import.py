@@ -55,6 +55,10 @@ def run(
     side: Annotated[
         str, typer.Option(help="Motion sensors of Aria glasses: left, right or both.")
     ] = "",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(help="Setting of the data set whose layout it is: key=value; repeat."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a data set of that name.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Data folder to write instead of the home folder.")
@@ -77,10 +81,13 @@ def run(
     options = {k: v for k, v in given.items() if v not in {"", None}}
     options |= {"columns": columns} if (columns := _pairs(column or [])) else {}
     stated = [*options, *(policy or [])]
-    _check(name, format, stated)
+    _check(name, format, stated, setting or [])
     target = out or data_folder(name)
     if format in DATASETS.names():
-        results(prepare(format, path, target, overwrite=overwrite))
+        from otolith.core.config import apply_overrides
+
+        settings = apply_overrides({}, setting or [])
+        results(prepare(format, path, target, overwrite=overwrite, **settings))
         return
     recordings = _read(path, format, options, policy or [], name)
     write_data_folder(target, recordings, name=name, card={"title": name}, overwrite=overwrite)
@@ -93,7 +100,7 @@ def run(
     results(target)
 
 
-def _check(name: str, format_: str, stated: list[str]) -> None:
+def _check(name: str, format_: str, stated: list[str], settings: list[str]) -> None:
     """Refuse names that are no plain folder names, and options that would have no effect."""
     from otolith.core.errors import ConfigError, suggest
     from otolith.datasets import DATASETS
@@ -116,6 +123,11 @@ def _check(name: str, format_: str, stated: list[str]) -> None:
     if useless := [text for text in stated if text not in takes]:
         raise ConfigError(
             f"With --format {format_}, {useless[0]} has no effect.", "Leave that option out."
+        )
+    if settings and format_ not in DATASETS.names():
+        raise ConfigError(
+            f"With --format {format_}, --setting {settings[0]} has no effect.",
+            "Leave it out; settings belong to official releases of data sets.",
         )
 
 

@@ -1,8 +1,11 @@
-"""UTD-MHAD: 8 people, 27 actions, one motion sensor at the right wrist or right thigh.
+"""UTD-MHAD: 8 people, 27 actions, one motion sensor at the right wrist or right thigh, and video.
 
 `Inertial/a<action>_s<subject>_t<trial>_inertial.mat` hold the matrix `d_iner` [T, 6]:
 acceleration in g and angular rate in deg/s at 50 Hz. The sensor was worn at the right wrist for
-actions 1-21 and at the right thigh for actions 22-27.
+actions 1-21 and at the right thigh for actions 22-27. A camera stood in front of the person; the
+release has its colour videos (`RGB/a<action>_s<subject>_t<trial>_color.avi`) and depth matrices.
+Both recorders were started and stopped together and the camera dropped frames, so a video is
+stretched to the length of the motion.
 """
 
 # T time
@@ -11,17 +14,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from otolith.core.config import config
-from otolith.core.errors import FileFormatError
+from otolith.core.errors import DataError, FileFormatError
 from otolith.datasets import Card, RemoteFile, Source, Split
 from otolith.datasets._files import need
 from otolith.datasets._labels import groups_of
 from otolith.datasets._streams import motion_stream, unit_findings, whole
-from otolith.recordings.recording import Gravity, Recording
+from otolith.recordings.recording import Gravity, Recording, VideoStream
+from otolith.recordings.video import open_video
 
 LABELS = (
     "swipe left with right arm",
@@ -59,6 +65,7 @@ _SYNONYMS = {
 }
 RATE_HZ = 50.0
 FIRST_THIGH_ACTION = 22
+_VIDEO_NAMES = ("{id}_color.avi", "{id}_depth.mp4", "{id}.mp4", "{id}.avi")
 
 SOURCE = Source(
     licence="none formal; offered free of charge for research with citation",
@@ -102,16 +109,22 @@ class Config:
 
     Args:
         root: Folder that holds `Inertial` (or `Inertial` itself).
+        videos: Folder with one video per trial, such as the release's `RGB`, or depth videos
+            (`a1_s1_t1_depth.mp4`, `a1_s1_t1.mp4`); None = motion alone.
+        placement: Read only the actions with the sensor at the `wrist` or at the `thigh`, which
+            the placement would otherwise give away; `any` = all.
     """
 
     root: Path
+    videos: Path | None = None
+    placement: Literal["any", "wrist", "thigh"] = "any"
 
 
 def recordings(config: Config) -> Iterator[Recording]:
     """Yield one recording per action trial.
 
     Raises:
-        DataError: The folder is missing.
+        DataError: The folder is missing, or a trial has no video although `videos` is set.
         FileFormatError: A file is damaged or holds no `d_iner` with six columns.
     """
     root = need(config.root, "utd_mhad", SOURCE)
@@ -120,7 +133,9 @@ def recordings(config: Config) -> Iterator[Recording]:
     if not found:
         need(folder / "a1_s1_t1_inertial.mat", "utd_mhad", SOURCE)
     for (action, subject, trial), path in sorted(found):
-        yield _recording(_read_matrix(path), action, subject, trial)
+        if config.placement in ("any", _placement(action).removeprefix("right ")):
+            recording = _recording(_read_matrix(path), action, subject, trial)
+            yield recording if config.videos is None else _with_video(recording, config.videos)
 
 
 def splits() -> dict[str, Split]:
@@ -153,8 +168,27 @@ def _read_matrix(path: Path) -> np.ndarray:
     return matrix_TC
 
 
+def _placement(action: int) -> str:
+    return "right thigh" if action >= FIRST_THIGH_ACTION else "right wrist"
+
+
+def _with_video(recording: Recording, folder: Path) -> Recording:
+    """Add the trial's video, stretched to the length of the motion."""
+    names = [name.format(id=recording.id) for name in _VIDEO_NAMES]
+    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    if path is None:
+        raise DataError(
+            f"{folder} has no video of trial {recording.id} ({', '.join(names)}).",
+            "Give the folder with all videos, or leave out the setting videos.",
+        )
+    video: VideoStream = open_video(path)
+    stretch = recording.streams["imu"].duration_s / video.duration_s
+    video = replace(video, drift_ppm=(stretch - 1.0) * 1e6)
+    return replace(recording, streams={**recording.streams, "camera": video})
+
+
 def _recording(matrix_TC: np.ndarray, action: int, subject: int, trial: int) -> Recording:
-    placement = "right thigh" if action >= FIRST_THIGH_ACTION else "right wrist"
+    placement = _placement(action)
     stream = motion_stream(
         "imu", {"acc": matrix_TC[:, :3], "gyro": matrix_TC[:, 3:]}, {"acc": "g", "gyro": "deg/s"},
         rate_hz=RATE_HZ, gravity=Gravity.INCLUDED, placement=placement,

@@ -8,6 +8,7 @@ tokens of both modalities at once, or those of one through norms of its own.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -174,13 +175,20 @@ class Encoder(nn.Module):
             pooled_BD=self.pool(features, inputs),
         )
 
-    def prepare(self, batch: Batch) -> Inputs:
-        """Return the patches of maps and the tubelets of a batch."""
+    def prepare(self, batch: Batch, wanted: Collection[str] = (IMU, VIDEO)) -> Inputs:
+        """Return the patches of maps and the tubelets of a batch.
+
+        Args:
+            batch: Samples.
+            wanted: What is read of the modalities that the encoder has.
+        """
         imu = sensors = None
-        if self.imu is not None:
+        if self.imu is not None and IMU in wanted:
             maps = self.imu.prepare(batch)
             imu, sensors = self.imu.patches(maps), maps.sensor_mask_BS
-        video = None if self.video is None else self.video.prepare(batch)
+        video = None
+        if self.video is not None and VIDEO in wanted:
+            video = self.video.prepare(batch)
         return Inputs(imu_BNV=imu, sensor_mask_BS=sensors, video_BNV=video)
 
     def encode_imu(self, inputs: Inputs, keep_BK: Tensor | None = None) -> Tensor | None:

@@ -119,12 +119,12 @@ class System(BaseSystem):
 
     def embed(self, batch: Batch) -> Tensor:
         """Return what the head reads, float32 [B, D] or [B, D + G]."""
-        features, graph = self._features(self.encoder.prepare(batch), self.config.mode)
+        features, graph = self._features(self._prepared(batch), self.config.mode)
         return self._joined(features, graph).float()
 
     def classify(self, batch: Batch) -> Tensor:
         """Return logits [B, K], one column per entry of `labels`."""
-        return self.logits(self.encoder.prepare(batch), self.config.mode)[0]
+        return self.logits(self._prepared(batch), self.config.mode)[0]
 
     def logits(self, inputs: Inputs, mode: Mode) -> tuple[Tensor, Tensor | None]:
         """Return the logits of the head and, with two streams, of the graph's head.
@@ -142,7 +142,7 @@ class System(BaseSystem):
     def loss(self, batch: Batch) -> LossOutput:
         """Return the loss over samples with a target; unlabelled ones (-1) do not count."""
         target_BK, known_B = self._targets(batch)
-        logits, graph_logits = self.logits(self.encoder.prepare(batch), self.config.mode)
+        logits, graph_logits = self.logits(self._prepared(batch), self.config.mode)
         smooth = self.config.label_smoothing
         soft_BK = target_BK * (1 - smooth) + (1 - target_BK) * smooth / target_BK.shape[1]
         count = known_B.sum()
@@ -214,10 +214,14 @@ class System(BaseSystem):
         graph = self.config.encoder.graph
         return _evi_official.wrapped(self, None if graph is None else graph.net)
 
+    def _prepared(self, batch: Batch) -> Inputs:
+        """What the mode reads; a stream that it does not read need not be there."""
+        return self.encoder.prepare(batch, _read_by(self.config.mode))
+
     def _features(self, inputs: Inputs, mode: Mode) -> tuple[Tensor, Tensor | None]:
         """Mean token [B, D], and the vector of the graph [B, G] where there is one."""
         encoder = self.encoder
-        wanted = {"both": (IMU, VIDEO)}.get(mode, (mode.removesuffix("_of_both"),))
+        wanted = _read_by(mode)
         found = {
             IMU: encoder.encode_imu(inputs) if IMU in wanted else None,
             VIDEO: encoder.encode_video(inputs) if VIDEO in wanted else None,
@@ -248,6 +252,10 @@ class System(BaseSystem):
         known_B = target >= 0
         hot = F.one_hot(target.clamp(min=0), len(self.config.labels)).float()
         return hot * known_B[:, None], known_B
+
+
+def _read_by(mode: Mode) -> tuple[str, ...]:
+    return (IMU, VIDEO) if mode == "both" else (mode.removesuffix("_of_both"),)
 
 
 def _head(width: int, num_classes: int) -> nn.Sequential:

@@ -48,6 +48,7 @@ class EvaluationWindows:
     Args:
         window_s: Length of a window in s.
         stride_s: Distance of neighbouring windows in s; None = the length (no overlap).
+        whole: Make one window of every recording, whatever its length.
         min_label_share: Smallest share of a window that must carry its label.
         streams: Motion streams to use, each gives windows of its own; empty = all.
         joint: Give windows of all streams together, which may hold video, for models of several
@@ -62,6 +63,7 @@ class EvaluationWindows:
 
     window_s: Seconds = 5.0
     stride_s: Seconds | None = None
+    whole: bool = False
     min_label_share: Share = 0.6
     streams: tuple[str, ...] = ()
     joint: bool = False
@@ -119,6 +121,7 @@ def labelled_windows(part: DatasetPart, settings: EvaluationWindows) -> Labelled
     spec = WindowSpec(
         window_s=settings.window_s,
         stride_s=settings.stride_s,
+        whole=settings.whole,
         streams=settings.streams,
         separate=not settings.joint,
         channels=settings.channels,

@@ -126,9 +126,35 @@ class Batch:
         """Return a copy with all tensors on `device`."""
         return _moved(self, device)
 
+    def take(self, rows: np.ndarray) -> Batch:
+        """Return the samples at positions `rows` [B], int64, in that order; padding stays.
+
+        Raises:
+            TypeError: The batch has targets of rows of different length.
+        """
+        at = torch.from_numpy(np.asarray(rows, np.int64)).to(self.ids.device)
+        return _taken(self, at)
+
     def pin_memory(self) -> Batch:
         """Return a copy in page-locked memory (called by `DataLoader`)."""
         return _mapped(self, lambda t: t.pin_memory())
+
+
+def _taken(value, at: Tensor):  # noqa: ANN001, ANN202  # same type as value
+    """Samples of everything in a batch whose first axis is the batch."""
+    if isinstance(value, Tensor):
+        return value.index_select(0, at)
+    if isinstance(value, np.ndarray):
+        return value[at.cpu().numpy()] if len(value) else value
+    if isinstance(value, tuple):
+        return tuple(value[i] for i in at.tolist()) if value else value
+    if isinstance(value, Mapping):
+        return {k: _taken(v, at) for k, v in value.items()}
+    if isinstance(value, Ragged):
+        raise TypeError("samples of ragged targets cannot be taken")
+    if isinstance(value, Batch | StreamBatch):
+        return replace(value, **{f.name: _taken(getattr(value, f.name), at) for f in fields(value)})
+    return value
 
 
 def _moved(value: object, device: torch.device | str):  # noqa: ANN202  # same type as value

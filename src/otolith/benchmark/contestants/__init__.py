@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,8 @@ class Lesson:
         person_N: Person of every window.
         train: int64 positions to learn from.
         validation: int64 positions of other people, to choose by; may be empty.
+        unlabelled: int64 positions of windows of all people who are not tested, whose labels must
+            not be read; for contestants that learn without labels first.
     """
 
     inputs: Any
@@ -42,6 +44,7 @@ class Lesson:
     person_N: np.ndarray
     train: np.ndarray
     validation: np.ndarray
+    unlabelled: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 class Fitted(ABC):

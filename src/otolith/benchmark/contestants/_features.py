@@ -42,41 +42,66 @@ class FeatureContestant(Contestant):
 
     def fit(self, lessons: Sequence[Lesson], num_classes: int, seed: int) -> Fitted:
         """Choose the penalty on the validation people, then learn from all rows."""
-        train_ND, label_N = _gather(lessons, "train")
-        if not len(label_N):
-            raise DataError("There is no window to learn from.", "Use more people or data.")
-        held_ND, held_N = _gather(lessons, "validation")
-        strength = 1.0
-        if self._head == "logistic":
-            strength = self._choose(train_ND, label_N, held_ND, held_N, num_classes)
-        chosen = {"strength": strength} if self._head == "logistic" else {}
-        all_ND, all_N = np.concatenate([train_ND, held_ND]), np.concatenate([label_N, held_N])
-        if len(np.unique(all_N)) == 1:
-            predict, size = _constant(int(all_N[0]), num_classes), 0
-        elif self._head == "logistic":
-            predict = fit_logistic(all_ND, all_N, num_classes=num_classes, strength=strength)
-            size = (all_ND.shape[1] + 1) * len(np.unique(all_N))
-        else:
-            predict, size = _forest(all_ND, all_N, num_classes, seed, self._learning.num_trees)
-        return _Fitted(predict, all_ND, num_classes, size + _num_weights(self.model), chosen)
+        size = _num_weights(self.model)
+        return fit_head(self._head, lessons, num_classes, seed, self._learning, size)
 
-    def _choose(
-        self,
-        train_ND: np.ndarray,
-        label_N: np.ndarray,
-        held_ND: np.ndarray,
-        held_N: np.ndarray,
-        num_classes: int,
-    ) -> float:
-        """Best inverse penalty by macro-F1 over the observed classes of the validation people."""
-        strengths = self._learning.strengths
-        if len(strengths) == 1 or not len(held_N) or len(np.unique(label_N)) < 2:
-            return strengths[-1]
-        found = []
-        for strength in strengths:
-            predict = fit_logistic(train_ND, label_N, num_classes=num_classes, strength=strength)
-            found.append(macro_f1(held_N, predict(held_ND).argmax(1), num_classes))
-        return strengths[int(np.argmax(found))]
+
+def fit_head(
+    head: HeadName,
+    lessons: Sequence[Lesson],
+    num_classes: int,
+    seed: int,
+    learning: Learning,
+    num_weights: int,
+) -> Fitted:
+    """Fit a shallow classifier to features; the validation people choose the penalty.
+
+    Args:
+        head: Kind of classifier.
+        lessons: Lessons whose inputs are features [N, D].
+        num_classes: K.
+        seed: Seed of the forest.
+        learning: Settings.
+        num_weights: Weights behind the features.
+
+    Raises:
+        DataError: There is nothing to learn from.
+    """
+    train_ND, label_N = _gather(lessons, "train")
+    if not len(label_N):
+        raise DataError("There is no window to learn from.", "Use more people or data.")
+    held_ND, held_N = _gather(lessons, "validation")
+    chosen, strength = {}, 1.0
+    if head == "logistic":
+        strength = _choose(train_ND, label_N, held_ND, held_N, num_classes, learning.strengths)
+        chosen = {"strength": strength}
+    all_ND, all_N = np.concatenate([train_ND, held_ND]), np.concatenate([label_N, held_N])
+    if len(np.unique(all_N)) == 1:
+        predict, size = _constant(int(all_N[0]), num_classes), 0
+    elif head == "logistic":
+        predict = fit_logistic(all_ND, all_N, num_classes=num_classes, strength=strength)
+        size = (all_ND.shape[1] + 1) * len(np.unique(all_N))
+    else:
+        predict, size = _forest(all_ND, all_N, num_classes, seed, learning.num_trees)
+    return _Fitted(predict, all_ND, num_classes, size + num_weights, chosen)
+
+
+def _choose(
+    train_ND: np.ndarray,
+    label_N: np.ndarray,
+    held_ND: np.ndarray,
+    held_N: np.ndarray,
+    num_classes: int,
+    strengths: Sequence[float],
+) -> float:
+    """Best inverse penalty by macro-F1 over the observed classes of the validation people."""
+    if len(strengths) == 1 or not len(held_N) or len(np.unique(label_N)) < 2:
+        return strengths[-1]
+    found = []
+    for strength in strengths:
+        predict = fit_logistic(train_ND, label_N, num_classes=num_classes, strength=strength)
+        found.append(macro_f1(held_N, predict(held_ND).argmax(1), num_classes))
+    return strengths[int(np.argmax(found))]
 
 
 class _Fitted(Fitted):

@@ -40,6 +40,10 @@ class Learner(nn.Module, ABC):
     Subclasses must not read labels in `fetch`.
     """
 
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """Return the groups of the optimizer, with their learning rates."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": lr}]
+
     @abstractmethod
     def fetch(self, inputs: Any, rows: np.ndarray, epoch: int) -> Any:
         """Read the windows at positions `rows` of what the contestant made of a data set."""
@@ -196,7 +200,7 @@ class Trainer:
         ends = np.cumsum([len(lesson.train) for lesson in lessons])[:-1]
         self.weights = np.split(weight_N, ends)
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=course.lr, weight_decay=course.weight_decay
+            model.parameter_groups(course.lr), lr=course.lr, weight_decay=course.weight_decay
         )
         per_epoch = len(self._plan(0))
         self.epochs = max(course.epochs, -(-course.min_steps // per_epoch))
@@ -257,7 +261,7 @@ class Trainer:
         truth, chosen = [], []
         for lesson in self.lessons:
             if len(lesson.validation):
-                scores = _evaluate(self.model, lesson.inputs, lesson.validation)
+                scores = evaluate(self.model, lesson.inputs, lesson.validation)
                 truth.append(lesson.label_N[lesson.validation])
                 chosen.append(scores[0].argmax(1))
         if not truth:
@@ -282,16 +286,16 @@ class FittedLearner(Fitted):
         """Return the softmax of the logits."""
         if not len(rows):
             return np.zeros((0, self._num_classes))
-        logits_NK = _evaluate(self._model, inputs, rows)[0]
+        logits_NK = evaluate(self._model, inputs, rows)[0]
         return torch.from_numpy(logits_NK).double().softmax(1).numpy()
 
     def features(self, inputs: Any, rows: np.ndarray) -> np.ndarray:
         """Return what the last layer sees."""
-        return _evaluate(self._model, inputs, rows)[1]
+        return evaluate(self._model, inputs, rows)[1]
 
 
-def _evaluate(model: Learner, inputs: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Logits [N, K] and features [N, D] of the windows at positions `rows`."""
+def evaluate(model: Learner, inputs: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return logits [N, K] and features [N, D] of the windows at positions `rows`."""
     model.eval()
     logits, features = [], []
     with torch.inference_mode():
@@ -314,7 +318,8 @@ def _schedule(
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """How the learning rate changes over all steps."""
     if course.has_warm_up:
-        return torch.optim.lr_scheduler.OneCycleLR(optimizer, course.lr, total_steps=steps + 1)
+        rates = [group["lr"] for group in optimizer.param_groups]
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps + 1)
     return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 
 

@@ -9,7 +9,6 @@ weights and averaged over the sensors that are there, so any number of sensors g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -17,7 +16,6 @@ import numpy as np
 import pydantic
 import torch
 from pydantic import Field
-from pydantic_core import ArgsKwargs
 from torch import Tensor, nn
 
 from otolith.core import randomness
@@ -34,6 +32,7 @@ from otolith.encoders._evi_blocks import (
     take_tokens,
     xavier,
 )
+from otolith.encoders._presets import fill_from_preset
 from otolith.encoders._tubelets import TubeletEmbedding, to_tubelets
 from otolith.signals import fbank
 from otolith.windows.batch import Batch, StreamBatch
@@ -88,7 +87,7 @@ class Config:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, data: Any) -> Any:
-        return fill_preset(data, PRESETS)
+        return fill_from_preset(data, PRESETS)
 
     @pydantic.model_validator(mode="after")
     def _divides(self) -> Config:
@@ -103,20 +102,6 @@ class Config:
             self.signals.num_bins // self.patch[0],
             self.signals.num_frames // self.patch[1],
         )
-
-
-def fill_preset(data: Any, presets: Mapping[str, Mapping[str, Any]]) -> Any:
-    """Fill settings that are not given from the preset that is named; a nested one key by key."""
-    given = data.kwargs if isinstance(data, ArgsKwargs) else data
-    if not isinstance(given, Mapping) or not (name := given.get("preset")):
-        return data
-    if name not in presets:
-        raise ValueError(f'there is no preset "{name}"; {suggest(name, presets)}')
-    filled = {**presets[name], **given}
-    for key, value in presets[name].items():
-        if isinstance(value, Mapping) and isinstance(given.get(key), Mapping):
-            filled[key] = {**value, **given[key]}
-    return filled
 
 
 @dataclass(frozen=True, kw_only=True)

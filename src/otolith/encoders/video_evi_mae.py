@@ -16,8 +16,8 @@ from otolith.core.errors import DataError, suggest
 from otolith.encoders import Grid, Tokens
 from otolith.encoders._evi_blocks import Block, sinusoid_table, take_rows, take_tokens, xavier
 from otolith.encoders._evi_crops import centre_boxes, crop, random_boxes
+from otolith.encoders._presets import fill_from_preset
 from otolith.encoders._tubelets import TubeletEmbedding, to_tubelets
-from otolith.encoders.imu_evi_mae import fill_preset
 from otolith.windows.batch import Batch, StreamBatch
 
 Count = Annotated[int, Field(gt=0)]
@@ -73,7 +73,7 @@ class Config:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, data: Any) -> Any:
-        return fill_preset(data, PRESETS)
+        return fill_from_preset(data, PRESETS)
 
     @pydantic.model_validator(mode="after")
     def _divides(self) -> Config:

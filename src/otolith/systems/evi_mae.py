@@ -24,8 +24,8 @@ from otolith.core.errors import DataError
 from otolith.encoders import _evi_decoder, fused_evi_mae
 from otolith.encoders._evi_blocks import IMU, VIDEO, take_tokens
 from otolith.encoders._evi_decoder import Decoder, GraphMasking
+from otolith.encoders._presets import fill_from_preset
 from otolith.encoders.fused_evi_mae import Inputs
-from otolith.encoders.imu_evi_mae import fill_preset
 from otolith.objectives import (
     LossOutput,
     modality_contrast,
@@ -89,7 +89,7 @@ class Config:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, data: Any) -> Any:
-        return fill_preset(data, PRESETS)
+        return fill_from_preset(data, PRESETS)
 
 
 @dataclass(frozen=True, kw_only=True)

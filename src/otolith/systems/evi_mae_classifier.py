@@ -24,8 +24,8 @@ from otolith.core.config import config
 from otolith.core.errors import CheckpointError
 from otolith.encoders import fused_evi_mae
 from otolith.encoders._evi_blocks import IMU, JOINT, VIDEO
+from otolith.encoders._presets import fill_from_preset
 from otolith.encoders.fused_evi_mae import Inputs
-from otolith.encoders.imu_evi_mae import fill_preset
 from otolith.objectives import LossOutput
 from otolith.objectives._gather import global_mean
 from otolith.systems import KeyReport, _evi_official, _evi_statistics
@@ -72,7 +72,7 @@ class Config:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, data: Any) -> Any:
-        return fill_preset(data, PRESETS)
+        return fill_from_preset(data, PRESETS)
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Config:

@@ -111,12 +111,10 @@ class ImuMaps:
     Args:
         values_BCTF: Filter-bank maps, normalised; zero where the sensor is missing.
         sensor_mask_BS: bool, True = the sensor is there; channels of a sensor are neighbours.
-        duration_s_B: Length of the segment in s; None if not known.
     """
 
     values_BCTF: Tensor
     sensor_mask_BS: Tensor
-    duration_s_B: Tensor | None = None
 
 
 class Encoder(nn.Module):
@@ -168,8 +166,7 @@ class Encoder(nn.Module):
             DataError: A stream is missing, its channels do not make whole sensors, or a sample
                 has no whole sensor.
         """
-        with torch.autocast(batch.ids.device.type, enabled=False):
-            pieces = [self._stream_maps(batch, name) for name in self.config.streams]
+        pieces = [self._stream_maps(batch, name) for name in self.config.streams]
         values = torch.cat([maps for maps, _ in pieces], 1)
         if self.statistics_3 is not None:
             values = (values - self.statistics_3[1]) / self.statistics_3[2]
@@ -186,12 +183,7 @@ class Encoder(nn.Module):
         if self.training and self.config.noise:
             values = values + self._noise(batch.keys_B, values)
         keep_BC11 = sensor_mask_BS.repeat_interleave(per_sensor, 1)[:, :, None, None]
-        first = batch.streams[self.config.streams[0]]
-        return ImuMaps(
-            values_BCTF=values * keep_BC11,
-            sensor_mask_BS=sensor_mask_BS,
-            duration_s_B=first.mask_BT.sum(1) / first.rate_hz_B,
-        )
+        return ImuMaps(values_BCTF=values * keep_BC11, sensor_mask_BS=sensor_mask_BS)
 
     def moments(self, batch: Batch) -> Tensor:
         """Return number, sum and sum of squares of the values of a batch's maps, float64 [3].
@@ -277,7 +269,9 @@ class Encoder(nn.Module):
                 f"{self.config.channels_per_sensor}.",
                 "Choose channels with data.window.channels, or set channels_per_sensor.",
             )
-        return _maps(stream, self.config.signals, batch.names), _present(stream)
+        # half precision would drown quiet bands
+        with torch.autocast(stream.values.device.type, enabled=False):
+            return _maps(stream, self.config.signals, batch.names), _present(stream)
 
     def _noise(self, keys_B: np.ndarray, values: Tensor) -> Tensor:
         strength = randomness.uniform(keys_B, "evi_mae/noise strength") * self.config.noise
@@ -287,9 +281,10 @@ class Encoder(nn.Module):
 
 
 def _present(stream: StreamBatch) -> Tensor:
+    has_rows_B1 = stream.mask_BT.any(1, keepdim=True)
     if stream.channel_mask_BC is None:
-        return torch.ones_like(stream.values[:, 0], dtype=torch.bool)
-    return stream.channel_mask_BC & stream.mask_BT.any(1, keepdim=True)
+        return has_rows_B1.expand(-1, stream.values.shape[2])
+    return stream.channel_mask_BC & has_rows_B1
 
 
 def _maps(stream: StreamBatch, settings: fbank.Config, names: tuple[str, ...]) -> Tensor:

@@ -322,7 +322,8 @@ def resample_sinc(
     needed = (num_blocks - 1) * down + kernel.shape[0]
     padded = F.pad(x_CT, (half, max(0, needed - half - num_samples)))
     frames = padded.unfold(-1, kernel.shape[0], down)[..., :num_blocks, :]
-    y = frames @ torch.from_numpy(kernel).to(x_CT)
+    with torch.autocast(x_CT.device.type, enabled=False):  # half precision would drown quiet bands
+        y = frames @ torch.from_numpy(kernel).to(x_CT)
     return y.flatten(-2)[..., :num_out]
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from otolith.core.config import config, parse
 from otolith.encoders import _mae_decoder, _mae_masks, imu_spectrogram_mae
 from otolith.encoders._mae import select_tokens, unpatchify
-from otolith.encoders._mae_masks import Masking, draw_masking
+from otolith.encoders._mae_masks import Masking, check_masking, draw_masking
 from otolith.objectives import LossOutput, masked_pixels
 from otolith.systems import KeyReport, _himu_official
 from otolith.systems import System as BaseSystem
@@ -99,6 +99,7 @@ class System(BaseSystem):
         if config.trains_positions:
             encoder = dataclasses.replace(encoder, preset="", has_trainable_positions=True)
             decoder = dataclasses.replace(decoder, has_trainable_positions=True)
+        check_masking(encoder.grid, config.masking, needs_hidden=True)
         self.encoder = imu_spectrogram_mae.Encoder(encoder)
         self.decoder = _mae_decoder.Decoder(
             decoder, encoder.width, encoder.grid, encoder.num_values,

@@ -22,7 +22,7 @@ from otolith.core import randomness
 from otolith.core.config import config, parse
 from otolith.core.errors import ConfigError
 from otolith.encoders import _mae_masks, imu_spectrogram_mae
-from otolith.encoders._mae_masks import Masking, draw_masking
+from otolith.encoders._mae_masks import Masking, check_masking, draw_masking
 from otolith.heads import modality_fusion
 from otolith.objectives import LossOutput, soft_cross_entropy
 from otolith.objectives._gather import global_mean, sum_over_processes
@@ -116,6 +116,8 @@ class System(BaseSystem):
         encoder = dataclasses.replace(
             config.encoder, preset="", has_last_norm=config.pooling == "cls"
         )
+        if config.masking is not None:
+            check_masking(encoder.grid, config.masking, needs_hidden=False)
         self.encoder = imu_spectrogram_mae.Encoder(encoder)
         self.feature_norm = None
         if config.pooling == "mean":
@@ -211,10 +213,13 @@ class System(BaseSystem):
         )
 
     def adapt_weights(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Take the encoder of a pretrained masked autoencoder; what it lacks stays as drawn."""
-        if not is_pretraining_state(weights):
-            return weights
+        """Take the encoder of a pretrained masked autoencoder; what it lacks stays as drawn.
+
+        Class weights follow from the settings of this run, not from those of an earlier one.
+        """
         own = self.state_dict()
+        if not is_pretraining_state(weights):
+            return {**weights, "class_weights_K": own["class_weights_K"]}
         taken = {k: v for k, v in encoder_weights(weights).items() if k in own}
         # The last normalisation of pretraining has no place where the mean of the tokens is used.
         return {**{k: v for k, v in own.items() if not k.startswith("encoder.")}, **taken}

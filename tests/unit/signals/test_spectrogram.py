@@ -173,3 +173,10 @@ def test_mistakes_are_named():
         parse(s.Config, {"frame_s": 2.0})
     with pytest.raises(ConfigError, match="same number"):
         parse(s.Config, {"mean_db": [1.0]})
+
+
+def test_resampling_keeps_full_precision_under_autocast():
+    x = 9.8 + 0.01 * torch.randn(2, 3, 800, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = s.resample_sinc(x, 800.0, 50.0)
+    assert torch.equal(found, s.resample_sinc(x, 800.0, 50.0))

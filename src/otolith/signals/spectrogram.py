@@ -316,9 +316,13 @@ def resample_sinc(
     if ratio == 1:
         return x_CT
     up, down = ratio.numerator, ratio.denominator
-    kernel, half = _sinc_kernel(up, down, filter_width, rolloff)
     num_out = math.ceil(num_samples * ratio)
     num_blocks = math.ceil(num_out / up)
+    # the kernel of an odd ratio is huge, but of a single block only the part on the signal is used
+    num_inputs = num_samples if num_blocks == 1 else down
+    kernel, half = _sinc_kernel(
+        up, down, filter_width, rolloff, min(num_inputs, down), min(num_out, up)
+    )
     needed = (num_blocks - 1) * down + kernel.shape[0]
     padded = F.pad(x_CT, (half, max(0, needed - half - num_samples)))
     frames = padded.unfold(-1, kernel.shape[0], down)[..., :num_blocks, :]
@@ -333,12 +337,14 @@ def _ratio(rate_hz: float, new_rate_hz: float) -> Fraction:
 
 
 @lru_cache(maxsize=64)
-def _sinc_kernel(up: int, down: int, filter_width: int, rolloff: float) -> tuple[np.ndarray, int]:
-    """Weights [K, up] of `up` outputs from K inputs, and how many inputs lie before the first."""
+def _sinc_kernel(
+    up: int, down: int, filter_width: int, rolloff: float, num_inputs: int, num_outputs: int
+) -> tuple[np.ndarray, int]:
+    """Weights [K, outputs] of K inputs, and how many of these lie before the first output."""
     low = min(up, down) * rolloff
     half = math.ceil(filter_width * down / low)
-    inputs = np.arange(-half, half + down, dtype=np.float64)[:, None] / down
-    outputs = np.arange(up, dtype=np.float64)[None, :] / up
+    inputs = np.arange(-half, half + num_inputs, dtype=np.float64)[:, None] / down
+    outputs = np.arange(num_outputs, dtype=np.float64)[None, :] / up
     t = np.clip((inputs - outputs) * low, -filter_width, filter_width)
     window = np.cos(t * np.pi / filter_width / 2) ** 2
     return np.ascontiguousarray(np.sinc(t) * window * (low / down)), half

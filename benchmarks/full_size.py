@@ -1,8 +1,8 @@
 """Every recipe of paper size of EVI-MAE and HIMU-MAE: build the system, take one optimizer step.
 
 Each recipe runs in a process of its own and prints one JSON line: weights, arithmetic of forward and
-backward pass, time of the step, peak memory. Inputs are random, of the shape that the recipe cuts. A
-recipe whose sizes a recipe before it has is built, and `same_size_as` names that one.
+backward pass, time and processor time of the step, peak memory. Inputs are random, of the shape that the
+recipe cuts. A recipe whose sizes a recipe before it has is built, and `same_size_as` names that one.
 """
 
 from __future__ import annotations
@@ -88,15 +88,16 @@ def _step(recipe: Any, system: Any, batch: Any, options: argparse.Namespace) -> 
     optimizer = build_optimizer(system, recipe.training.optimizer)
     system.warm_up([batch])
     before_mb = peak_memory_mb()
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     with FlopCounterMode(display=False, custom_mapping=_attention()) as counter:
         with autocast(options):
             loss = system.loss(batch).total
         loss.backward()
     optimizer.step()
     return {
-        "gflop": round(counter.get_total_flops() / 1e9, 1),
+        "gflop": round(counter.get_total_flops() / 1e9, 4),
         "seconds": round(time.perf_counter() - start, 2),
+        "cpu_seconds": round(time.process_time() - start_cpu, 2),
         "built_memory_mb": round(before_mb),
         "peak_memory_mb": round(peak_memory_mb()),
         "loss": round(float(loss.detach()), 4),

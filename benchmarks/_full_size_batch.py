@@ -80,7 +80,9 @@ def _frames(recipe: Recipe, size: int, generator: torch.Generator) -> StreamBatc
     return _stream(values, window.video_fps)
 
 
-def _stream(values: torch.Tensor, rate_hz: float, channels: tuple[Channel, ...] = ()) -> StreamBatch:
+def _stream(
+    values: torch.Tensor, rate_hz: float, channels: tuple[Channel, ...] = ()
+) -> StreamBatch:
     size = len(values)
     return StreamBatch(
         values=values,

@@ -64,7 +64,9 @@ def test_other_classes_are_refused_or_taken_by_number(root):
     with pytest.raises(FileFormatError, match='names the class "Trot"') as caught:
         list(recordings(Config(root=root)))
     assert "classes to number" in caught.value.remedy
-    labels = {r.id: r.annotations[0].labels for r in recordings(Config(root=root, classes="number"))}
+    labels = {
+        r.id: r.annotations[0].labels for r in recordings(Config(root=root, classes="number"))
+    }
     assert labels["train_sbj_0_0"] == ("jogging",)
     path.write_text("\n".join(text.splitlines()[:10]) + "\n")
     with pytest.raises(FileFormatError, match="9 classes instead of 18"):
@@ -94,7 +96,9 @@ def test_one_folder_holds_both_divisions(root, tmp_path):
     assert part.labels == wear.LABELS
 
 
-@pytest.mark.parametrize(("task", "names"), [("finetune", ["official"]), ("pretrain", ["pretrain"])])
+@pytest.mark.parametrize(
+    ("task", "names"), [("finetune", ["official"]), ("pretrain", ["pretrain"])]
+)
 def test_one_task_alone(root, task, names):
     config = Config(root=root, task=task)
     assert list(release_splits(config)) == names

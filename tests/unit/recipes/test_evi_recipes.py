@@ -66,9 +66,7 @@ def gradient_step(name, data, *changes):
     output.total.backward()
     optimizer.step()
     assert math.isfinite(output.total.item())
-    return output, {
-        key for key, value in system.named_parameters() if not value.equal(before[key])
-    }
+    return output, {key for key, value in system.named_parameters() if not value.equal(before[key])}
 
 
 @pytest.mark.parametrize("name", PAPER)

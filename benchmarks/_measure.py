@@ -72,7 +72,7 @@ def report(
     """
     gflop = count_gflop(work)
     work()
-    peak_memory_mb = _peak_memory_mb()
+    peak_memory_mb = peak_memory_mb()
     if plain is not None:
         plain()
     times, plain_times, rates = [], [], []
@@ -113,6 +113,6 @@ def _seconds(work: Work) -> float:
     return time.perf_counter() - start
 
 
-def _peak_memory_mb() -> float:
+def peak_memory_mb() -> float:
     scale = 1024.0 if sys.platform != "darwin" else 1024.0**2
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale

@@ -55,6 +55,10 @@ def run(
     side: Annotated[
         str, typer.Option(help="Motion sensors of Aria glasses: left, right or both.")
     ] = "",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(help="Setting of the reader of an official release, key=value; repeat."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a data set of that name.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Data folder to write instead of the home folder.")
@@ -76,11 +80,11 @@ def run(
     }
     options = {k: v for k, v in given.items() if v not in {"", None}}
     options |= {"columns": columns} if (columns := _pairs(column or [])) else {}
-    stated = [*options, *(policy or [])]
+    stated = [*options, *(policy or []), *(["--setting"] if setting else [])]
     _check(name, format, stated)
     target = out or data_folder(name)
     if format in DATASETS.names():
-        results(prepare(format, path, target, overwrite=overwrite))
+        results(prepare(format, path, target, overwrite=overwrite, **_settings(setting or [])))
         return
     recordings = _read(path, format, options, policy or [], name)
     write_data_folder(target, recordings, name=name, card={"title": name}, overwrite=overwrite)
@@ -111,8 +115,10 @@ def _check(name: str, format_: str, stated: list[str]) -> None:
             f"Choose another name, or pass --format {name} for its official release.",
         )
     aria = [text for text in stated if "=" in text or text in ("side", "subject", "placement")]
-    table = [text for text in stated if text != "side"]
-    takes = {"table": table, "tsfm": list(_TSFM), **dict.fromkeys(_ARIA, aria)}.get(format_, [])
+    table = [text for text in stated if text not in ("side", "--setting")]
+    takes = {"table": table, "tsfm": list(_TSFM), **dict.fromkeys(_ARIA, aria)}.get(
+        format_, ["--setting"]
+    )
     if useless := [text for text in stated if text not in takes]:
         raise ConfigError(
             f"With --format {format_}, {useless[0]} has no effect.", "Leave that option out."
@@ -130,6 +136,18 @@ def _pairs(texts: list[str]) -> dict[str, str]:
             'Write --column acc_x="Ch 1".',
         )
     return dict(t.split("=", 1) for t in texts)
+
+
+def _settings(texts: list[str]) -> dict[str, Any]:
+    """`key=value` texts as settings of a reader; what the command says itself is refused."""
+    from otolith.core.config import apply_overrides
+    from otolith.core.errors import ConfigError
+
+    found = apply_overrides({}, texts)
+    own = {"name", "root", "target", "overwrite", "progress"}
+    if taken := sorted(own & found.keys()):
+        raise ConfigError(f'"{taken[0]}" is no setting of a reader.', "Leave it out of --setting.")
+    return found
 
 
 def _read(

@@ -3,7 +3,8 @@
 The folder holds `takes.json`, `annotations/keystep_train.json` and `keystep_val.json`, motion as arrays
 that were taken from the VRS files (`features/imu_aria01/<take>/left.npy` at 800 Hz and `right.npy` at
 1 kHz: time in ns, acceleration in m/s^2, angular rate in rad/s) and, where they are, the official
-Omnivore features (`features/omnivore_video/<take_uid>_aria01_rgb.pt`, 32 frames every 16 of 30 per s).
+Omnivore features (`features/omnivore_video/<take_uid>_aria01_rgb.pt`, 32 frames every 16 of 30 per s) and
+`annotations/splits.json`.
 """
 
 # T time, N feature windows
@@ -78,7 +79,9 @@ CARD = Card(
     caveats=(
         "The verb of a step is the first word of its text that is one of the 68 verbs of the authors "
         "of HIMU-MAE; they chose it with a tagger and by hand.",
-        "Training and validation are takes, listed in the annotation files.",
+        "The division `key_steps` is that of HIMU-MAE: takes of keystep_train.json, tested on those of "
+        "keystep_val.json; other takes are in neither part but serve pretraining. Where splits.json is "
+        "there, `release` is its division.",
         "The number of people is that of the whole release.",
     ),
 )
@@ -111,23 +114,61 @@ def recordings(config: Config) -> Iterator[Recording]:
         DataError: The folder, the list of takes or the key steps are missing.
         FileFormatError: A file is damaged.
     """
-    takes = _read_json(need(config.root / "takes.json", "egoexo4d", SOURCE))
-    steps, part_of = _key_steps(config.root)
-    folder = need(config.root / "features" / "imu_aria01", "egoexo4d", SOURCE)
+    takes, part_of = _takes(config)
+    steps, _ = _key_steps(config.root)
     listed = _listed(config.windows)
-    found = [take for take in takes if (folder / take["take_name"]).is_dir()]
-    if not found:
-        need(folder / "<take_name>" / "left.npy", "egoexo4d", SOURCE)
-    for take in found:
+    for take in takes:
         part = part_of.get(take["take_uid"], "other")
-        if part in config.parts:
-            own = listed.get(take["take_name"], [])
-            yield _recording(config, take, steps.get(take["take_uid"], []), part, own)
+        own = listed.get(take["take_name"], [])
+        yield _recording(config, take, steps.get(take["take_uid"], []), part, own)
 
 
 def splits() -> dict[str, Split]:
-    """Return none: the publishers divide takes by lists that come with the annotations."""
+    """Return no split that is known without the release; see `release_splits`."""
     return {}
+
+
+def release_splits(config: Config) -> dict[str, Split]:
+    """Return the divisions by take that the annotations make.
+
+    `key_steps`: takes whose key steps are for training, tested on those for validation, as in HIMU-MAE.
+    `release`: the publishers' parts of all takes, if `annotations/splits.json` is there.
+
+    Raises:
+        DataError: The list of takes or the key steps are missing.
+        FileFormatError: A file is damaged.
+    """
+    takes, part_of = _takes(config)
+    name_of = {take["take_uid"]: take["take_name"] for take in takes}
+    of_part: dict[str, list[str]] = {"train": [], "val": [], "other": []}
+    for uid, name in name_of.items():
+        of_part[part_of.get(uid, "other")].append(name)
+    found = {
+        "key_steps": Split(
+            train=tuple(of_part["train"]), test=tuple(of_part["val"]), by="recording"
+        )
+    }
+    path = config.root / "annotations" / "splits.json"
+    if path.is_file():
+        lists = _read_json(path).get("split_to_take_uids", {})
+        parts = {
+            part: tuple(name_of[uid] for uid in lists.get(key, ()) if uid in name_of)
+            for part, key in (("train", "train"), ("validation", "val"), ("test", "test"))
+        }
+        found["release"] = Split(**parts, by="recording")
+    return {name: split for name, split in found.items() if split.train or split.test}
+
+
+def _takes(config: Config) -> tuple[list[Mapping[str, Any]], dict[str, str]]:
+    """The takes of the wanted parts that have motion, and which list of key steps a take is in."""
+    takes = _read_json(need(config.root / "takes.json", "egoexo4d", SOURCE))
+    _, part_of = _key_steps(config.root)
+    folder = need(config.root / "features" / "imu_aria01", "egoexo4d", SOURCE)
+    found = [take for take in takes if (folder / take["take_name"]).is_dir()]
+    if not found:
+        need(folder / "<take_name>" / "left.npy", "egoexo4d", SOURCE)
+    wanted = [t for t in found if part_of.get(t["take_uid"], "other") in config.parts]
+    return wanted, part_of
 
 
 def _recording(

@@ -227,7 +227,7 @@ class System(BaseSystem):
 
     def _real_values(self, batch: Batch) -> Tensor | None:
         """Which values of a patch belong to real channels, bool [B, V]; None = all."""
-        real_BC = batch.streams[self.config.encoder.processor.stream].channel_mask_BC
+        real_BC = self.encoder.processor.real_channels(batch)
         if real_BC is None or bool(real_BC.all()):
             return None
         return real_BC.repeat(1, self.config.encoder.patch_px**2)

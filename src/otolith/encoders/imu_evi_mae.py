@@ -37,6 +37,7 @@ from otolith.encoders._evi_blocks import (
 from otolith.encoders._tubelets import TubeletEmbedding, to_tubelets
 from otolith.signals import fbank
 from otolith.windows.batch import Batch, StreamBatch
+from otolith.windows.needed import needed_stream
 
 PRESETS: dict[str, dict[str, Any]] = {
     "debug": {
@@ -282,9 +283,7 @@ class Encoder(nn.Module):
 
     def _stream_maps(self, batch: Batch, name: str) -> tuple[Tensor, Tensor]:
         """Maps [B, C, T, F] of one stream, and which channels are there [B, C]."""
-        if name not in batch.streams:
-            raise DataError(f'The batch has no stream "{name}".', suggest(name, batch.streams))
-        stream = batch.streams[name]
+        stream = needed_stream(batch, name)
         width = stream.values.shape[2]
         if width % self.config.channels_per_sensor:
             raise DataError(

@@ -32,6 +32,7 @@ from otolith.systems import KeyReport, _evi_official, _evi_statistics
 from otolith.systems import System as BaseSystem
 from otolith.systems._evi_settings import encoder_settings
 from otolith.windows.batch import Batch
+from otolith.windows.needed import needed_target
 
 Mode = Literal["both", "imu", "video", "imu_of_both", "video_of_both"]
 PRESETS: dict[str, dict[str, Any]] = {
@@ -240,9 +241,7 @@ class System(BaseSystem):
 
     def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Targets [B, K] of 0 and 1, and which samples have one, bool [B]."""
-        target = batch.targets[self.config.target]
-        if not isinstance(target, Tensor):
-            raise TypeError("the class target must be a tensor")
+        target = needed_target(batch, self.config.target)
         if target.ndim == 2:
             return target.float(), (target > 0).any(1)
         known_B = target >= 0

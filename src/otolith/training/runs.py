@@ -127,7 +127,10 @@ def init_from(system: System, path: Path, *, strict: bool = True) -> KeyReport:
     """
     folder = _weights_folder(Path(path))
     _, weights = read_model(folder)
-    weights = system.adapt_weights(weights)
+    try:
+        weights = system.adapt_weights(weights)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error.fact}", error.remedy) from None
     return load_weights(system, weights, source=str(folder), strict=strict)
 
 

@@ -193,7 +193,13 @@ def encoder_settings(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -
     given = stated(settings, Authors, "HIMU-MAE")
     rows, columns = given.img_size
     grid = (rows // side, columns // side)
-    num_places = axes_of(state, "pos_embed", 3)[1] - 1
+    _, num_places, table_width = axes_of(state, "pos_embed", 3)
+    num_places -= 1
+    if table_width != width:
+        raise CheckpointError(
+            f"The weights pos_embed are {table_width} wide and patch_embed.proj.weight {width}.",
+            "Give a checkpoint of this model.",
+        )
     if grid[0] * grid[1] != num_places:
         raise CheckpointError(
             f"pos_embed has {num_places} places, a map of {rows} x {columns} has "

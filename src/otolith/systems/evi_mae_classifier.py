@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from otolith.core.config import config
+from otolith.core.config import config, parse
 from otolith.core.errors import CheckpointError
 from otolith.encoders import fused_evi_mae
 from otolith.encoders._evi_blocks import IMU, JOINT, VIDEO
@@ -203,7 +203,8 @@ class System(BaseSystem):
             )
         encoder = encoder_settings(plain, settings, modalities="both")
         two_streams = "another_mlp_head.1.weight" in plain
-        system = cls(Config(encoder=encoder, labels=labels, two_streams=two_streams))  # pyrefly: ignore  # pydantic reads plain data
+        plain_settings = {"encoder": encoder, "labels": labels, "two_streams": two_streams}
+        system = cls(parse(Config, plain_settings))
         graph = system.config.encoder.graph
         report = _evi_official.load(
             system, plain, net=None if graph is None else graph.net, what="evi_mae_classifier"

@@ -139,7 +139,10 @@ def read_classes(root: Path, dataset: str, source: Source) -> tuple[str, ...]:
         FileFormatError: It has other columns, or numbers with gaps.
     """
     path = need(root / "cav_label" / CLASSES, dataset, source)
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise FileFormatError(f"{path} is no text ({error.reason}).", "Fetch it again.") from None
     rows = [line.split(",", 2) for line in lines[1:] if line.strip()]
     numbers = [row[0].strip() for row in rows]
     if numbers != [str(i) for i in range(len(rows))] or any(len(row) < 3 for row in rows):
@@ -272,6 +275,8 @@ def _entries(file: Path) -> list[dict[str, Any]]:
     entries = content.get("data") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise FileFormatError(f"{file} holds no list called data.", "Fetch it again.")
+    if not entries:
+        raise FileFormatError(f"{file} lists no pair.", "Fetch it again.")
     return entries
 
 
@@ -299,7 +304,17 @@ def _pair(base: Path, part: str, task: str, entry: dict[str, Any], file: Path) -
     missing = [key for key in ("video_id", "imu", "frame_path", "label") if key not in entry]
     if missing:
         raise FileFormatError(f"An entry of {file} has no {missing[0]}.", "Fetch it again.")
+    texts = {key: entry[key] for key in ("video_id", "imu", "frame_path")}
+    if wrong := [key for key, value in texts.items() if not isinstance(value, str)]:
+        raise FileFormatError(
+            f"An entry of {file} has the {wrong[0]} {texts[wrong[0]]!r}.", "Fetch it again."
+        )
     label = entry["label"]
+    if label != 0 and not isinstance(label, str):
+        raise FileFormatError(
+            f"{entry['video_id']} in {file} has the label {label!r}; class names or 0 are known.",
+            "Write the names of its classes, separated by commas.",
+        )
     names = tuple(n.strip() for n in label.split(",")) if isinstance(label, str) else ()
     return Pair(
         id=f"{part}_{entry['video_id']}",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from otolith.core.errors import ConfigError, FileFormatError
+from otolith.core.errors import ConfigError, DataError, FileFormatError
 from otolith.core.files import read_json
 from otolith.datasets import Source
 from otolith.datasets._csv_columns import Kind, read_columns
@@ -123,7 +123,11 @@ def read_processed(root: Path, clip: str, person: str, source: Source) -> np.nda
     frames, stride = clip_frames(clip)
     path = _processed_path(root, clip, person, source)
     window = round(frames / FPS * RATE_HZ)
-    windows_NCW, _ = split_row(_load(path), window)
+    values = _load(path)
+    try:
+        windows_NCW, _ = split_row(values, window)
+    except DataError as error:
+        raise FileFormatError(f"{path}: {error.fact}", "Fetch it again.") from None
     start_N = np.floor(np.arange(len(windows_NCW)) * stride / FPS * RATE_HZ + 1e-6).astype(int)
     if not len(start_N) or (np.diff(start_N) > window).any():
         raise FileFormatError(f"{path} holds no windows that follow on one another.", "Fetch it.")
@@ -156,10 +160,10 @@ def read_i3d(root: Path, clip: str, person: str) -> FeatureStream | None:
         values_ND = split_row(_load(combined), round(frames / FPS * RATE_HZ))[1]
     else:
         return None
-    if values_ND.shape[1] != VIDEO_WIDTH:
+    if values_ND.shape[1] != VIDEO_WIDTH or not len(values_ND):
         raise FileFormatError(
-            f"{own if own.exists() else combined} holds features of width {values_ND.shape[1]} "
-            f"instead of {VIDEO_WIDTH}.",
+            f"{own if own.exists() else combined} holds {len(values_ND)} features of width "
+            f"{values_ND.shape[1]} instead of {VIDEO_WIDTH}.",
             "Fetch it again.",
         )
     return FeatureStream(

@@ -11,7 +11,6 @@ Omnivore features (`features/omnivore_video/<take_uid>_aria01_rgb.pt`, 32 frames
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,17 +19,22 @@ from typing import Any, Literal
 import numpy as np
 
 from otolith.core.config import config
-from otolith.core.errors import FileFormatError
 from otolith.datasets import Card, Source, Split
+from otolith.datasets._egoexo4d_files import (
+    RATES_HZ,
+    read_json,
+    read_key_steps,
+    read_motion,
+    read_omnivore,
+    read_takes,
+)
 from otolith.datasets._egoexo4d_lists import ListedWindow, read_window_list
-from otolith.datasets._egoexo4d_windows import CLIP_S, STRIDE_S
 from otolith.datasets._files import need
 from otolith.datasets._labels import groups_of
 from otolith.datasets._streams import unit_findings
 from otolith.recordings.recording import (
     Annotation,
     Channel,
-    FeatureStream,
     Finding,
     Gravity,
     ImuStream,
@@ -48,7 +52,6 @@ VERBS = (
     "press", "do", "call", "toss", "crack", "whisk", "begin", "cook", "flip", "steep", "drain",
     "simmer", "break", "strain", "mistake",
 )  # fmt: skip
-RATES_HZ = {"left": 800.0, "right": 1000.0}
 _COLUMNS = ("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z")
 _MAX_GAP_S = 0.1
 
@@ -115,7 +118,7 @@ def recordings(config: Config) -> Iterator[Recording]:
         FileFormatError: A file is damaged.
     """
     takes, part_of = _takes(config)
-    steps, _ = _key_steps(config.root)
+    steps, _ = read_key_steps(config.root, SOURCE)
     listed = _listed(config.windows)
     for take in takes:
         part = part_of.get(take["take_uid"], "other")
@@ -150,7 +153,7 @@ def release_splits(config: Config) -> dict[str, Split]:
     }
     path = config.root / "annotations" / "splits.json"
     if path.is_file():
-        lists = _read_json(path).get("split_to_take_uids", {})
+        lists = read_json(path).get("split_to_take_uids", {})
         parts = {
             part: tuple(name_of[uid] for uid in lists.get(key, ()) if uid in name_of)
             for part, key in (("train", "train"), ("validation", "val"), ("test", "test"))
@@ -161,8 +164,8 @@ def release_splits(config: Config) -> dict[str, Split]:
 
 def _takes(config: Config) -> tuple[list[Mapping[str, Any]], dict[str, str]]:
     """The takes of the wanted parts that have motion, and which list of key steps a take is in."""
-    takes = _read_json(need(config.root / "takes.json", "egoexo4d", SOURCE))
-    _, part_of = _key_steps(config.root)
+    takes = read_takes(config.root, SOURCE)
+    _, part_of = read_key_steps(config.root, SOURCE)
     folder = need(config.root / "features" / "imu_aria01", "egoexo4d", SOURCE)
     found = [take for take in takes if (folder / take["take_name"]).is_dir()]
     if not found:
@@ -180,7 +183,7 @@ def _recording(
 ) -> Recording:
     folder = config.root / "features" / "imu_aria01" / take["take_name"]
     tables = {
-        side: _read_motion(need(folder / f"{side}.npy", "egoexo4d", SOURCE))
+        side: read_motion(need(folder / f"{side}.npy", "egoexo4d", SOURCE))
         for side in config.sensors
     }
     origin_ns = max(table[0, 0] for table in tables.values())
@@ -190,7 +193,7 @@ def _recording(
         streams[name] = _motion_stream(name, side, table, origin_ns, config.has_gyro)
     path = config.root / "features" / "omnivore_video" / f"{take['take_uid']}_aria01_rgb.pt"
     if path.exists():
-        streams["omnivore"] = _read_omnivore(path)
+        streams["omnivore"] = read_omnivore(path)
     end_s = max(s.offset_s + s.duration_s for s in streams.values())
     return Recording(
         id=take["take_name"],
@@ -233,50 +236,6 @@ def _motion_stream(
     )
 
 
-def _read_motion(path: Path) -> np.ndarray:
-    """Rows of time in ns, acceleration and angular rate, in ascending time."""
-    try:
-        table = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise FileFormatError(f"{path} is no array ({error}).", "Extract it again.") from None
-    if table.ndim != 2 or table.shape[1] != 7 or len(table) < 2:
-        raise FileFormatError(
-            f"{path} has the shape {table.shape} instead of [rows, 7].", "Extract it again."
-        )
-    if not (np.diff(table[:, 0]) > 0).all():
-        raise FileFormatError(f"Times in {path} do not increase.", "Extract it again.")
-    return table.astype(np.float64)
-
-
-def _read_omnivore(path: Path) -> FeatureStream:
-    """Official features [N, 1, 1536]; their times begin with the video."""
-    import torch
-
-    try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  # torch raises many kinds for damaged files
-        raise FileFormatError(f"{path} holds no features ({error}).", "Fetch it again.") from None
-    return FeatureStream(
-        name="omnivore",
-        values_ND=values.float().flatten(1).numpy(),
-        extractor="omnivore",
-        window_s=CLIP_S,
-        stride_s=STRIDE_S,
-    )
-
-
-def _key_steps(root: Path) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
-    """Segments by take, and which list a take is in."""
-    steps: dict[str, list[dict[str, Any]]] = {}
-    part_of: dict[str, str] = {}
-    for part in ("val", "train"):
-        path = need(root / "annotations" / f"keystep_{part}.json", "egoexo4d", SOURCE)
-        for uid, entry in _read_json(path)["annotations"].items():
-            steps[uid] = entry["segments"]
-            part_of[uid] = part
-    return steps, part_of
-
-
 def _annotation(step: Mapping[str, Any], end_s: float) -> Annotation | None:
     """A step as far as it lies within the motion data; None if it does not."""
     start, end = max(0.0, float(step["start_time"])), min(end_s, float(step["end_time"]))
@@ -310,10 +269,3 @@ def _window(window: ListedWindow, origin_s: float, end_s: float) -> Annotation |
         start_s=start, end_s=end, labels=(verb,) if verb else (), verb=verb, source="himu_mae",
         track="window",
     )  # fmt: skip
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{path} is no JSON ({error}).", "Fetch it again.") from None

@@ -50,6 +50,8 @@ class Config:
         window_s: Length of a window in s; shorter ones are filled with zeros at the end, longer ones
             are cut at the end.
         rate_hz: Rate to which a window is resampled before it is cut or filled, in Hz.
+        lowest_rate_hz: Lowest rate of a stream that is taken, in Hz; None = half of `rate_hz`, below
+            which most of the map would be invented.
         spectrogram: The transform.
         band_masks: Silent bands while training; None = none.
     """
@@ -59,6 +61,7 @@ class Config:
     num_channels: Annotated[int, Field(gt=0)] = 3
     window_s: Positive = 2.0
     rate_hz: Positive = 50.0
+    lowest_rate_hz: Positive | None = None
     spectrogram: SpectrogramConfig = Field(default_factory=SpectrogramConfig)
     band_masks: BandMaskConfig | None = None
 
@@ -179,7 +182,14 @@ class SpectrogramProcessor(nn.Module):
 
     def _window(self, signal: Tensor, rate_hz: float) -> Tensor:
         """Resample and cut or fill windows [B, C, T] of one rate."""
-        settings = self.config.spectrogram
+        settings, lowest_hz = self.config.spectrogram, self.config.lowest_rate_hz
+        lowest_hz = self.config.rate_hz / 2 if lowest_hz is None else lowest_hz
+        if rate_hz < lowest_hz:
+            raise DataError(
+                f'The stream "{self.config.stream}" has {rate_hz:g} Hz, '
+                f"the model needs at least {lowest_hz:g} Hz.",
+                "Use data of a higher rate, or set encoder.processor.lowest_rate_hz.",
+            )
         if rate_hz != self.config.rate_hz:
             signal = resample_sinc(
                 signal, rate_hz, self.config.rate_hz,

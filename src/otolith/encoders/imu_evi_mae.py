@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from otolith.core import randomness
 from otolith.core.config import config
-from otolith.core.errors import DataError, suggest
+from otolith.core.errors import DataError
 from otolith.encoders import Grid, Tokens
 from otolith.encoders._evi_blocks import (
     IMU,
@@ -36,6 +36,7 @@ from otolith.encoders._presets import fill_from_preset
 from otolith.encoders._tubelets import TubeletEmbedding, to_tubelets
 from otolith.signals import fbank
 from otolith.windows.batch import Batch, StreamBatch
+from otolith.windows.needed import needed_stream
 
 PRESETS: dict[str, dict[str, Any]] = {
     "debug": {
@@ -259,9 +260,7 @@ class Encoder(nn.Module):
 
     def _stream_maps(self, batch: Batch, name: str) -> tuple[Tensor, Tensor]:
         """Maps [B, C, T, F] of one stream, and which channels are there [B, C]."""
-        if name not in batch.streams:
-            raise DataError(f'The batch has no stream "{name}".', suggest(name, batch.streams))
-        stream = batch.streams[name]
+        stream = needed_stream(batch, name)
         width = stream.values.shape[2]
         if width % self.config.channels_per_sensor:
             raise DataError(

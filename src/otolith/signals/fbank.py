@@ -128,6 +128,12 @@ def fbank(signals_NL: Tensor, settings: Config, rate_hz: float | None = None) ->
     Raises:
         DataError: A segment is too short for one window, or the rate is not given.
     """
+    if signals_NL.shape[1] < settings.lowpass_zeros:
+        raise DataError(
+            f"A segment of {signals_NL.shape[1]} samples is too short for a map; "
+            f"{settings.lowpass_zeros} are needed.",
+            "Choose longer windows.",
+        )
     x_NL = signals_NL / settings.unit_m_s2 if settings.unit_m_s2 != 1.0 else signals_NL
     if settings.subtract_mean:
         x_NL = x_NL - x_NL.mean(1, keepdim=True)

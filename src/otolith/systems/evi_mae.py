@@ -19,7 +19,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from otolith.core.config import config
+from otolith.core.config import config, parse
 from otolith.core.errors import DataError
 from otolith.core.randomness import sample_keys
 from otolith.encoders import _evi_decoder, fused_evi_mae
@@ -262,7 +262,7 @@ class System(BaseSystem):
         if settings.get("is_partial") or _evi_official.is_videomae(plain):
             system = cls(Config(preset=str(settings.get("preset", "published"))))
             return system, _evi_official.load_partly(system, plain, _net(system))
-        system = cls(Config(**pretraining_settings(plain, settings)))
+        system = cls(parse(Config, pretraining_settings(plain, settings)))
         report = _evi_official.load(system, plain, net=_net(system), what="evi_mae")
         return system, report
 

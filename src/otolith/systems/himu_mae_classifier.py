@@ -33,6 +33,7 @@ from otolith.systems._context import ContextConfig, read_context
 from otolith.systems._layer_decay import layer_decay_groups
 from otolith.systems.himu_mae import encoder_weights, is_pretraining_state
 from otolith.windows.batch import Batch
+from otolith.windows.needed import needed_target
 
 Quirk = Literal[
     "multimodal_probe_trains_everything",
@@ -172,9 +173,7 @@ class System(BaseSystem):
 
     def loss(self, batch: Batch) -> LossOutput:
         """Return the cross entropy over the global batch, without unlabelled samples."""
-        label_B = batch.targets[self.config.target]
-        if not isinstance(label_B, Tensor):
-            raise TypeError("the class target must be a tensor")
+        label_B = needed_target(batch, self.config.target)
         image = self.encoder.prepare(batch)
         video = read_context(batch, self.config.context)
         mix = self._draw_mix(batch).to(image.device) if self._mixes else None
@@ -195,11 +194,9 @@ class System(BaseSystem):
             return
         counts = torch.zeros_like(self.class_weights_K)
         for batch in batches:
-            label_B = batch.targets[self.config.target]
-            if isinstance(label_B, Tensor):
-                counts += torch.bincount(label_B[label_B >= 0], minlength=len(self.labels)).to(
-                    counts
-                )
+            label_B = needed_target(batch, self.config.target)
+            known_N = label_B[label_B >= 0]
+            counts += torch.bincount(known_N, minlength=len(self.labels)).to(counts)
         self.class_weights_K.copy_(balanced_weights(sum_over_processes(counts)))
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -54,7 +54,7 @@ def build(parts: Sequence[Part], spec: WindowSpec, labels: Sequence[str] | None 
     if not parts:
         raise ConfigError("There is no data to cut windows from.", "Give at least one data set.")
     infos = tuple(read_streams(part, spec) for part in parts)
-    names = _stream_names(infos, spec)
+    names = _stream_names(parts, infos, spec)
     classes = tuple(labels) if labels is not None else _class_names(parts, spec)
     pieces = [_cut_part(p, i, names, spec, classes) for p, i in zip(parts, infos, strict=True)]
     table = _joined(parts, pieces, ("imu",) if spec.separate else names, classes)
@@ -233,7 +233,9 @@ def _labels(
     )
 
 
-def _stream_names(infos: Sequence[StreamInfo], spec: WindowSpec) -> tuple[str, ...]:
+def _stream_names(
+    parts: Sequence[Part], infos: Sequence[StreamInfo], spec: WindowSpec
+) -> tuple[str, ...]:
     present = dict.fromkeys(str(n) for i in infos for n in i.name_V[i.recording_V >= 0])
     for name in spec.streams:
         if name not in present:
@@ -241,7 +243,13 @@ def _stream_names(infos: Sequence[StreamInfo], spec: WindowSpec) -> tuple[str, .
     motion = dict.fromkeys(str(n) for i in infos for n in i.name_V[i.kind_V == IMU])
     names = spec.streams or tuple(motion)
     if not names:
-        raise DataError("The recordings hold no motion stream.", "Name the streams to use.")
+        first = next((name for part in parts for name in part.recording_ids), "none")
+        others = f", only {', '.join(present)}" if present else ""
+        raise DataError(
+            f"The recordings ({first}, ...) hold no motion stream{others}.",
+            "Give recordings of a motion sensor, such as a video with the camera's telemetry, or "
+            "name the streams to use.",
+        )
     return names
 
 

@@ -281,6 +281,11 @@ def _stream(
     rate_hz = _rate(side, times_N, usual_hz, notes)
     gridded = to_grid(times_N, samples_NC.astype(np.float32), rate_hz, name, side, options, notes)
     acc_TC = gridded.samples_TC[:, :3]
+    if not np.isfinite(acc_TC).all(axis=1).any():
+        raise notes.error(
+            "values.none", f"No row of the {side} sensor has a whole acceleration", "",
+            "Export it again, or ask for the other sensor alone.",
+        )  # fmt: skip
     norm = float(np.nanmedian(np.linalg.norm(acc_TC, axis=1))) / STANDARD_GRAVITY_M_S2
     is_near = _NEAR_GRAVITY[0] < norm < _NEAR_GRAVITY[1]
     notes.add(
@@ -332,8 +337,8 @@ def _in_order(
             "refuse" if options.on_duplicate_time == "refuse" else "keep_first",
             "time.duplicate",
             "fixed",
-            f"{plural(int((~first).sum()), 'row')} of the {side} sensor repeat a time; the first was kept",
-            "",
+            f"{plural(int((~first).sum()), 'row')} of the {side} sensor repeat a time",
+            "" if options.on_duplicate_time == "refuse" else "the first of each was kept",
             "Export it again.",
         )
     return times_N[first], samples_NC[first]

@@ -1,10 +1,10 @@
 """WEAR: 18 people, 18 sports activities outdoors, accelerometers on four limbs, head camera features.
 
 The folder holds `annotations/wear_split_1.json` (any split; only the segments are read),
-`raw/inertial/50hz/<person>.csv` (or `raw/inertial/<person>.csv`) with three axes of each limb in g, and,
-where they are, `processed/i3d_features/120_frames_60_stride/<person>.npy`. With `release="processed"`
-the signals come from `processed/combined_features/<clip>/<person>.npy` (windows channel by channel, then
-I3D), for those who fetched no raw data.
+`raw/inertial/50hz/<person>.csv` (or `raw/inertial/<person>.csv`) with three axes of each limb in g (which
+is checked), and, where they are, `processed/i3d_features/120_frames_60_stride/<person>.npy`. With
+`release="processed"` the signals come from `processed/combined_features/<clip>/<person>.npy` (windows
+channel by channel, then I3D), for those who fetched no raw data.
 """
 
 # T time, C channels
@@ -22,7 +22,6 @@ from otolith.core.errors import FileFormatError
 from otolith.datasets import Card, Source, Split
 from otolith.datasets._files import need
 from otolith.datasets._labels import groups_of
-from otolith.datasets._streams import unit_findings
 from otolith.datasets._wear_files import (
     COLUMNS,
     FPS,
@@ -34,6 +33,7 @@ from otolith.datasets._wear_files import (
     segments_of,
 )
 from otolith.datasets._wear_rows import LIMBS, RATE_HZ
+from otolith.datasets._wear_units import to_si
 from otolith.recordings.recording import (
     Annotation,
     Channel,
@@ -144,7 +144,7 @@ def splits() -> dict[str, Split]:
 
 
 def _samples(config: Config, person: str) -> tuple[np.ndarray, str]:
-    """Acceleration [T, 12] in m/s^2, and the file it comes from."""
+    """Acceleration [T, 12] in the unit of the file that it comes from, and that file."""
     if config.release == "processed":
         folder = config.root / "processed" / "combined_features" / config.clip
         samples_TC = read_processed(config.root, config.clip, person, SOURCE)
@@ -156,7 +156,8 @@ def _samples(config: Config, person: str) -> tuple[np.ndarray, str]:
 
 
 def _recording(config: Config, person: str, facts: dict[str, Any], dataset: str) -> Recording:
-    samples_TC, file = _samples(config, person)
+    stored_TC, file = _samples(config, person)
+    samples_TC, unit = to_si(stored_TC, file)
     segments = segments_of(person, facts, LABELS)
     duration_s = len(samples_TC) / RATE_HZ
     last = max((end for _, end, _ in segments), default=0.0)
@@ -191,7 +192,7 @@ def _recording(config: Config, person: str, facts: dict[str, Any], dataset: str)
             for a, b, label in segments
             if a < duration_s
         ),
-        findings=(*unit_findings("g", None), *_findings(samples_TC, features, config.clip)),
+        findings=(unit, *_findings(samples_TC, features, config.clip)),
     )
 
 

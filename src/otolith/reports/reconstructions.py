@@ -17,7 +17,8 @@ from otolith.reports.reconstruction_picture import draw_reconstruction, hidden_e
 from otolith.systems import System, himu_mae
 from otolith.windows.batch import Batch, StreamBatch
 
-LEVELS = "The model predicts hidden patches up to their level and contrast; both were taken from the input."
+PHASE = "Signals are made from the maps; the phase, which maps lack, starts from that of the input."
+LEVELS = "The model predicts hidden patches up to their level and contrast; both were taken from the input. "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ def draw_windows(
     system.train(was_training)
     processor = system.encoder.config.processor
     share = float(found.hidden_BHW.float().mean())
-    note = LEVELS if system.config.is_target_normalised else ""
+    note = (LEVELS if system.config.is_target_normalised else "") + PHASE
     for number, path in enumerate(paths[: len(chosen)]):
         names, units = _channels(chosen, number, (processor.stream, *processor.more_streams))
         one = himu_mae.Reconstruction(

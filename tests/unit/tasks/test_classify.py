@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
-from tests.support.tasks_data import LABELS, ToyConfig, ToySystem, make_part, statistics
+from tests.support.tasks_data import ToyClassifier, ToyConfig, make_part, statistics
 
 from otolith.core.errors import CheckpointError, ConfigError, DataError, LeakageError
 from otolith.tasks._model import Model
@@ -15,22 +14,6 @@ SPLITS = {
     "official": {"train": ["p0", "p1"], "test": ["p2"], "by": "subject"},
     "other": {"train": ["r0"], "test": ["r1", "r2"], "by": "recording"},
 }
-
-
-class ToyClassifier(ToySystem):
-    """Knows three classes by the strength of the movement."""
-
-    has_text = False
-
-    @property
-    def labels(self):
-        return LABELS
-
-    def classify(self, batch):
-        stream = batch.streams["imu"]
-        strength = stream.values[..., 0].std(dim=1).log()
-        centres = torch.log(torch.tensor([0.05, 1.0, 3.5]))
-        return -((strength[:, None] - centres) ** 2)
 
 
 def model(provenance=None):

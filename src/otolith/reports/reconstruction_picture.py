@@ -126,14 +126,19 @@ def _maps(
     for column, maps in enumerate(kinds):
         for row, values in enumerate(maps):
             axis = axes[row, column]
-            drawn = axis.imshow(
+            axis.imshow(
                 values, origin="lower", aspect="auto", cmap="magma", vmin=low, vmax=high,
                 extent=extent, interpolation="nearest",
             )  # fmt: skip
             axis.set_facecolor(_HIDDEN)
             axis.tick_params(labelsize=8, labelleft=column == 0)
     bar = figure.colorbar(
-        drawn, ax=axes[:, :3], location="left", pad=0.01, fraction=0.03, aspect=12 * len(axes)
+        axes[0, 0].images[0],
+        ax=axes[:, :3],
+        location="left",
+        pad=0.01,
+        fraction=0.03,
+        aspect=12 * len(axes),
     )
     bar.set_label("power (dB)", fontsize=9)
     bar.ax.tick_params(labelsize=8)

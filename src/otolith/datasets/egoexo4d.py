@@ -158,7 +158,9 @@ def release_splits(config: Config) -> dict[str, Split]:
             part: tuple(name_of[uid] for uid in lists.get(key, ()) if uid in name_of)
             for part, key in (("train", "train"), ("validation", "val"), ("test", "test"))
         }
-        found["release"] = Split(**parts, by="recording")
+        found["release"] = Split(
+            train=parts["train"], validation=parts["validation"], test=parts["test"], by="recording"
+        )
     return {name: split for name, split in found.items() if split.train or split.test}
 
 

@@ -1,10 +1,10 @@
 """WEAR: 18 people, 18 sports activities outdoors, accelerometers on four limbs, head camera features.
 
 The folder holds `annotations/wear_split_1.json` (any split; only the segments are read),
-`raw/inertial/50hz/<person>.csv` (or `raw/inertial/<person>.csv`) with three axes of each limb in g, and,
-where they are, `processed/i3d_features/120_frames_60_stride/<person>.npy`. With `release="processed"`
-the signals come from `processed/combined_features/<clip>/<person>.npy` (windows channel by channel, then
-I3D), for those who fetched no raw data.
+`raw/inertial/50hz/<person>.csv` (or `raw/inertial/<person>.csv`) with three axes of each limb in g (which
+is checked), and, where they are, `processed/i3d_features/120_frames_60_stride/<person>.npy`. With
+`release="processed"` the signals come from `processed/combined_features/<clip>/<person>.npy` (windows
+channel by channel, then I3D), for those who fetched no raw data.
 """
 
 # T time, C channels
@@ -22,7 +22,6 @@ from otolith.core.errors import FileFormatError
 from otolith.datasets import Card, Source, Split
 from otolith.datasets._files import need
 from otolith.datasets._labels import groups_of
-from otolith.datasets._streams import unit_findings
 from otolith.datasets._wear_files import (
     COLUMNS,
     FPS,
@@ -34,6 +33,7 @@ from otolith.datasets._wear_files import (
     segments_of,
 )
 from otolith.datasets._wear_rows import LIMBS, RATE_HZ
+from otolith.datasets._wear_units import to_si
 from otolith.recordings.recording import (
     Annotation,
     Channel,
@@ -158,14 +158,15 @@ def _motion_file(config: Config, person: str) -> Path:
 
 
 def _samples(config: Config, person: str) -> np.ndarray:
-    """Acceleration [T, 12] in m/s^2."""
+    """Acceleration [T, 12] in the unit of the file."""
     if config.release == "processed":
         return read_processed(config.root, config.clip, person, SOURCE)
     return read_raw(need(_motion_file(config, person), "wear", SOURCE), LABELS)
 
 
 def _recording(config: Config, person: str, facts: dict[str, Any], dataset: str) -> Recording:
-    samples_TC, file = _samples(config, person), _motion_file(config, person)
+    file = _motion_file(config, person)
+    samples_TC, unit = to_si(_samples(config, person), str(file))
     segments = segments_of(person, facts, LABELS)
     duration_s = len(samples_TC) / RATE_HZ
     last = max((end for _, end, _ in segments), default=0.0)
@@ -206,7 +207,7 @@ def _recording(config: Config, person: str, facts: dict[str, Any], dataset: str)
             for a, b, label in segments
             if a < duration_s
         ),
-        findings=(*unit_findings("g", None), *_findings(samples_TC, features, config.clip)),
+        findings=(unit, *_findings(samples_TC, features, config.clip)),
     )
 
 

@@ -164,20 +164,25 @@ class System(BaseSystem):
         return self.objective(predicted, select_tokens(patches_BNV, masking.hide_BM), real_BV)
 
     @torch.no_grad()
-    def reconstruct(self, batch: Batch) -> Reconstruction:
+    def reconstruct(self, batch: Batch, masking: _mae_masks.Config | None = None) -> Reconstruction:
         """Return maps with their hidden patches as the model imagines them.
 
         A model with normalised targets predicts patches up to their level and contrast; these are
         taken from the input, as is usual for such pictures.
+
+        Args:
+            batch: Windows; which patches are hidden follows from their keys.
+            masking: What is hidden; None = as in training.
         """
         image = self.encoder.prepare(batch)
         patches = self.encoder.patches(image)
         grid = self.encoder.config.grid
-        masking = draw_masking(batch.keys_B, grid, self.config.masking).to(patches.device)
-        visible = self.encoder.encode(patches, masking)
-        predicted = self.decoder(visible, masking, read_context(batch, self.config.context))
+        chosen = self.config.masking if masking is None else masking
+        drawn = draw_masking(batch.keys_B, grid, chosen).to(patches.device)
+        visible = self.encoder.encode(patches, drawn)
+        predicted = self.decoder(visible, drawn, read_context(batch, self.config.context))
         mean, deviation = self.objective.levels(patches, self._real_values(batch))
-        hidden = masking.hidden[..., None]
+        hidden = drawn.hidden[..., None]
         filled = torch.where(hidden, predicted.float() * deviation + mean, patches)
         side = self.encoder.config.patch_px
         return Reconstruction(

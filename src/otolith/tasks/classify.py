@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 
-from otolith.core.config import config, parse, read_yaml
+from otolith.core.config import config
 from otolith.core.errors import CheckpointError, ConfigError, LeakageError
 from otolith.core.progress import progress
 from otolith.datasets import make_dataset
@@ -20,6 +20,7 @@ from otolith.metrics.multi_class import report_logits
 from otolith.tasks._model import Model
 from otolith.tasks._people import EVERYONE, seen_people, trained_recordings
 from otolith.tasks._result import Predictions, Result, summarise
+from otolith.tasks._run_windows import windows_of_run
 from otolith.tasks._windows import about_origin, relatives_of
 from otolith.windows.dataset import WindowDataset
 from otolith.windows.spec import WindowSpec
@@ -66,7 +67,9 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
         )
     chosen, is_by_person = _choose(part, settings)
     warnings = (*about_origin(model, chosen), *_guard(model, chosen, is_by_person=is_by_person))
-    spec = replace(_windows(model, settings), keep_unlabelled=False, targets=("label",))
+    spec = replace(
+        settings.windows or windows_of_run(model), keep_unlabelled=False, targets=("label",)
+    )
     windows = WindowDataset([chosen], spec, labels=model.labels)
     truth_N = windows.table.label
     logits_NK = _logits(model, windows, settings.batch_size)
@@ -143,21 +146,6 @@ def _people(part: DatasetPart) -> list[str]:
     rows = zip(table["recording_id"].to_pylist(), table["subject"].to_pylist(), strict=True)
     own = set(part.recording_ids)
     return [person or "" for name, person in rows if name in own]
-
-
-def _windows(model: Model, settings: Config) -> WindowSpec:
-    """How to cut: as told, else as in the run that holds the weights."""
-    if settings.windows is not None:
-        return settings.windows
-    path = None if model.path is None else model.path.resolve().parents[1] / "config.yaml"
-    if path is None or not path.is_file():
-        raise ConfigError(
-            f'The model "{model.name}" does not say how its windows were cut.',
-            "Give them: windows.window_s=2, windows.streams=[imu].",
-        )
-    data: Any = read_yaml(path).get("data")
-    window = data.get("window") if isinstance(data, dict) else None
-    return parse(WindowSpec, window or {}, source=f"data.window of {path}")
 
 
 def _logits(model: Model, windows: WindowDataset, batch_size: int) -> np.ndarray:

@@ -164,7 +164,7 @@ def release_splits(config: Config) -> dict[str, Split]:
     return {name: split for name, split in found.items() if split.train or split.test}
 
 
-def _takes(config: Config) -> tuple[list[Mapping[str, Any]], dict[str, str]]:
+def _takes(config: Config) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The takes of the wanted parts that have motion, and which list of key steps a take is in."""
     takes = read_takes(config.root, SOURCE)
     _, part_of = read_key_steps(config.root, SOURCE)

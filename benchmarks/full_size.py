@@ -118,8 +118,8 @@ def _attention() -> dict[Any, Any]:
         return sdpa_backward_flop_count(grad, query, key, value)
 
     return {
-        aten._scaled_dot_product_flash_attention_for_cpu: forward,  # noqa: SLF001
-        aten._scaled_dot_product_flash_attention_for_cpu_backward: backward,  # noqa: SLF001
+        aten._scaled_dot_product_flash_attention_for_cpu: forward,
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: backward,
     }
 
 

@@ -11,7 +11,7 @@ from otolith.core.randomness import sample_keys
 from otolith.datasets import DATASETS
 from otolith.recordings.recording import Channel
 from otolith.training.recipe import Recipe
-from otolith.windows.batch import Batch, StreamBatch
+from otolith.windows.batch import Batch, Ragged, StreamBatch
 
 FEATURE_RATE_HZ = 1.0
 NUM_WORN = 3
@@ -94,7 +94,7 @@ def _stream(
     )
 
 
-def _targets(recipe: Recipe, size: int) -> dict[str, torch.Tensor]:
+def _targets(recipe: Recipe, size: int) -> dict[str, torch.Tensor | Ragged]:
     labels = getattr(recipe.system.config, "labels", ())
     if not labels:
         return {}

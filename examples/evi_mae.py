@@ -1,7 +1,8 @@
 """Pretrain EVI-MAE on motion and video without labels, then fine-tune it, at a size for one core.
 
 A small made-up release of paired clips is written first, in the layout of EVI-MAE's `wear-release`: four
-limb accelerometers and a head camera, three activities, six people. On the command line the same is
+limb accelerometers and a head camera, three activities, five people. The numbers show that everything runs
+and say nothing about the method: the data are easy and one person tests. On the command line the same is
 `otolith data import FOLDER --name wear_evi --format wear_evi`, `otolith train evi_mae/pretrain_wear`,
 `otolith train evi_mae/finetune_wear --init-from RUN` and `otolith evaluate classify --model RUN --data wear_evi`.
 """
@@ -21,12 +22,12 @@ from otolith.datasets import prepare, wear
 RATE_HZ, FPS, CLIP_S = 50.0, 10, 5.0
 ACTIVITIES = {"jogging": 2.5, "push-ups": 0.8, "stretching (triceps)": 0.2}
 """Activity -> how often a second the limbs move."""
-PEOPLE = 6
+PEOPLE = 5
 CLIPS = 2
 """Clips of every person and activity."""
 SMALL = (
     "system.preset=debug", "data.window.video_size_px=[36,48]",
-    "training.batch_size=8", "training.precision=float32", "training.num_workers=0",
+    "training.batch_size=4", "training.precision=float32", "training.num_workers=0",
     "training.schedule={name: constant, milestones: []}", "training.optimizer.lr=1.0e-3",
 )  # fmt: skip
 
@@ -35,7 +36,7 @@ def main() -> None:
     """Write pairs, pretrain, fine-tune with and without pretraining, test on other people."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("evi_mae_example"))
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=4)
     arguments = parser.parse_args()
 
     write_release(arguments.out / "release")
@@ -76,7 +77,7 @@ def write_release(root: Path) -> None:
                 hz = beats_hz * generator.uniform(0.8, 1.2)
                 write_motion(root / "imu" / f"{name}.csv", person, activity, hz, generator)
                 write_video(root / "video" / f"{name}.mp4", hz, generator)
-                part = "test" if person >= PEOPLE - 2 else "train"
+                part = "test" if person >= PEOPLE - 1 else "train"
                 paths = {"imu": f"imu/{name}.csv", "frame_path": f"video/{name}.mp4"}
                 entries[part].append({"video_id": name, **paths, "label": activity})
     for part, found in entries.items():

@@ -72,7 +72,7 @@ def report(
     """
     gflop = count_gflop(work)
     work()
-    peak_memory_mb = _peak_memory_mb()
+    peak_mb = peak_memory_mb()
     if plain is not None:
         plain()
     times, plain_times, rates = [], [], []
@@ -93,7 +93,7 @@ def report(
         "min_s": round(min(times), 4),
         "repetitions": options.repetitions,
         "items_per_second": round(items / median_s, 2),
-        "peak_memory_mb": round(peak_memory_mb),
+        "peak_memory_mb": round(peak_mb),
         "gflop": round(gflop, 4),
         "matmul_gflops": round(statistics.median(rates), 1),
         "share": round(statistics.median(shares), 3),
@@ -113,6 +113,7 @@ def _seconds(work: Work) -> float:
     return time.perf_counter() - start
 
 
-def _peak_memory_mb() -> float:
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has held, in MB."""
     scale = 1024.0 if sys.platform != "darwin" else 1024.0**2
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale

@@ -5,11 +5,19 @@ import inspect
 import json
 
 import pytest
-from tests.support.tasks_data import make_part, statistics, toy_model, trained_on
+from tests.support.tasks_data import (
+    ToyClassifier,
+    ToyConfig,
+    make_part,
+    statistics,
+    toy_model,
+    trained_on,
+)
 
 from otolith.core.config import parse, to_plain
 from otolith.core.errors import ConfigError, OtolithError
 from otolith.tasks import TASKS
+from otolith.tasks._model import Model
 from otolith.tasks._result import Result
 
 NAMES = TASKS.names()
@@ -17,6 +25,7 @@ MEASURING = [name for name in NAMES if hasattr(TASKS.get(name), "evaluate")]
 QUICK = {"epochs": 1, "batch_size": 16, "device": "cpu"}
 SETTINGS = {
     "fine_tune": {"training": QUICK, "folds": 2},
+    "classify": {"split": "all", "windows": {"window_s": 5.0, "separate": True}},
     "tsfm_supervised": {"training": QUICK},
     "tsfm_seed_linear": {"measure": "label_rate", "label_rate": 0.2, "linear": {"epochs": 2}},
 }
@@ -52,9 +61,10 @@ def test_every_setting_is_explained(name):
 def test_a_result_is_complete_and_repeatable(part, name):
     module = TASKS.get(name)
     settings = parse(module.Config, SETTINGS.get(name, {}))
-    results = [
-        module.evaluate(toy_model(trained_on(other=["x"])), part, settings) for _ in range(2)
-    ]
+    model = toy_model(trained_on(other=["x"]))
+    if name == "classify":
+        model = Model("toy", ToyClassifier(ToyConfig()).eval(), trained_on(other=["x"]))
+    results = [module.evaluate(model, part, settings) for _ in range(2)]
     result = results[0]
     assert isinstance(result, Result)
     assert (result.task, result.data, result.model) == (name, "toy", "toy")
@@ -66,7 +76,14 @@ def test_a_result_is_complete_and_repeatable(part, name):
     assert json.loads(json.dumps(plain)) == plain
 
 
-NEEDS_WEIGHTS = {"fine_tune", "zero_shot", "tsfm_zero_shot", "tsfm_still", "tsfm_supervised"}
+NEEDS_WEIGHTS = {
+    "classify",
+    "fine_tune",
+    "zero_shot",
+    "tsfm_zero_shot",
+    "tsfm_still",
+    "tsfm_supervised",
+}
 
 
 @pytest.mark.parametrize("name", sorted(set(MEASURING) - NEEDS_WEIGHTS))

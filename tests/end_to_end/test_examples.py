@@ -32,7 +32,9 @@ def run_script(name, folder, *arguments):
 
 def test_every_example_is_tested():
     names = {p.name for p in (ROOT / "examples").glob("*.py")}
-    assert names == {"add_a_dataset.py", "compare_models.py", "label_my_recording.py"}
+    assert names == {
+        "add_a_dataset.py", "compare_models.py", "evi_mae.py", "himu_mae.py", "label_my_recording.py",
+    }  # fmt: skip
 
 
 def test_a_data_set_is_added(tmp_path):
@@ -59,3 +61,21 @@ def test_models_are_compared(tmp_path):
     assert said.count("macro-F1") == 2
     assert (tmp_path / "compared" / "report.html").is_file()
     assert (tmp_path / "compared" / "results.json").is_file()
+
+
+@pytest.mark.slow
+def test_motion_and_video_are_pretrained_and_fine_tuned(tmp_path):
+    said = run_script("evi_mae.py", tmp_path, "--epochs", "1")
+    assert "motion 0." in said or "motion 1." in said
+    assert said.count("accuracy") == 2
+    assert (tmp_path / "evi_mae_example" / "pretrained" / "checkpoints" / "best").exists()
+
+
+@pytest.mark.slow
+@needs_seglearn
+def test_spectrograms_are_pretrained_and_drawn(tmp_path):
+    said = run_script("himu_mae.py", tmp_path, "--epochs", "1")
+    assert "hidden pixels: error" in said
+    assert said.count("macro-F1") == 2
+    assert (tmp_path / "himu" / "reconstruction.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "himu" / "run" / "plots" / "reconstruction_epoch_0001.png").is_file()

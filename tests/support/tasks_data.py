@@ -159,3 +159,19 @@ def trained_on(**people):
             }
         },
     }
+
+
+class ToyClassifier(ToySystem):
+    """Knows three classes by the strength of the movement."""
+
+    has_text = False
+
+    @property
+    def labels(self):
+        return LABELS
+
+    def classify(self, batch):
+        stream = batch.streams["imu"]
+        strength = stream.values[..., 0].std(dim=1).log()
+        centres = torch.log(torch.tensor([0.05, 1.0, 3.5]))
+        return -((strength[:, None] - centres) ** 2)

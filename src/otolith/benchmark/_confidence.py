@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from otolith.metrics import confidence
 from otolith.tasks._classifiers import softmax
 
 NUM_BINS = 15
@@ -20,7 +21,7 @@ def sharpen(scores_NK: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def fit_temperature(scores_NK: np.ndarray, label_N: np.ndarray) -> float:
-    """Return the temperature with the least negative log likelihood (Guo et al., ICML 2017).
+    """Return the temperature of probabilities with the least log loss.
 
     Args:
         scores_NK: Probabilities of calibration windows.
@@ -29,25 +30,19 @@ def fit_temperature(scores_NK: np.ndarray, label_N: np.ndarray) -> float:
     Returns:
         A temperature between 0.05 and 20; 1 without windows.
     """
-    from scipy.optimize import minimize_scalar
-
     if not len(label_N):
         return 1.0
     rows = np.arange(len(label_N))
 
-    def loss(log_temperature: float) -> float:
-        found = sharpen(scores_NK, float(np.exp(log_temperature)))[rows, label_N]
+    def log_loss(temperature: float) -> float:
+        found = sharpen(scores_NK, temperature)[rows, label_N]
         return float(-np.log(np.maximum(found, _FLOOR)).mean())
 
-    best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
-    return float(np.exp(best.x))
+    return confidence.fit_temperature(log_loss)
 
 
 def conformal_threshold(scores_NK: np.ndarray, label_N: np.ndarray, coverage: float) -> float:
-    """Return the smallest probability that a label needs to be in a set.
-
-    Split conformal prediction: the quantile of 1 - p(true class) over calibration windows, with the
-    correction for their number (Vovk et al., 2005; Sadinle et al., JASA 2019).
+    """Return the smallest probability that a label needs to be in a conformal set.
 
     Args:
         scores_NK: Probabilities of calibration windows.
@@ -57,12 +52,8 @@ def conformal_threshold(scores_NK: np.ndarray, label_N: np.ndarray, coverage: fl
     Returns:
         A probability; 0 (every label is in every set) with too few windows.
     """
-    count = len(label_N)
-    rank = int(np.ceil((count + 1) * coverage))
-    if not count or rank > count:
-        return 0.0
-    misfit_N = np.sort(1.0 - scores_NK[np.arange(count), label_N])
-    return float(1.0 - misfit_N[rank - 1])
+    misfit_N = 1.0 - scores_NK[np.arange(len(label_N)), label_N]
+    return 1.0 - confidence.conformal_quantile(misfit_N, coverage)
 
 
 def conformal_sets(scores_NK: np.ndarray, threshold: float) -> np.ndarray:

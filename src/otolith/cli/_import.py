@@ -57,7 +57,7 @@ def run(
     ] = "",
     setting: Annotated[
         list[str] | None,
-        typer.Option(help="Setting of the data set whose layout it is: key=value; repeat."),
+        typer.Option(help="Setting of the reader of an official release, key=value; repeat."),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a data set of that name.")] = False,
     out: Annotated[
@@ -80,14 +80,11 @@ def run(
     }
     options = {k: v for k, v in given.items() if v not in {"", None}}
     options |= {"columns": columns} if (columns := _pairs(column or [])) else {}
-    stated = [*options, *(policy or [])]
-    _check(name, format, stated, setting or [])
+    stated = [*options, *(policy or []), *(["--setting"] if setting else [])]
+    _check(name, format, stated)
     target = out or data_folder(name)
     if format in DATASETS.names():
-        from otolith.core.config import apply_overrides
-
-        settings = apply_overrides({}, setting or [])
-        results(prepare(format, path, target, overwrite=overwrite, **settings))
+        results(prepare(format, path, target, overwrite=overwrite, **_settings(setting or [])))
         return
     recordings = _read(path, format, options, policy or [], name)
     write_data_folder(target, recordings, name=name, card={"title": name}, overwrite=overwrite)
@@ -100,7 +97,7 @@ def run(
     results(target)
 
 
-def _check(name: str, format_: str, stated: list[str], settings: list[str]) -> None:
+def _check(name: str, format_: str, stated: list[str]) -> None:
     """Refuse names that are no plain folder names, and options that would have no effect."""
     from otolith.core.errors import ConfigError, suggest
     from otolith.datasets import DATASETS
@@ -118,16 +115,13 @@ def _check(name: str, format_: str, stated: list[str], settings: list[str]) -> N
             f"Choose another name, or pass --format {name} for its official release.",
         )
     aria = [text for text in stated if "=" in text or text in ("side", "subject", "placement")]
-    table = [text for text in stated if text != "side"]
-    takes = {"table": table, "tsfm": list(_TSFM), **dict.fromkeys(_ARIA, aria)}.get(format_, [])
+    table = [text for text in stated if text not in ("side", "--setting")]
+    takes = {"table": table, "tsfm": list(_TSFM), **dict.fromkeys(_ARIA, aria)}.get(
+        format_, ["--setting"]
+    )
     if useless := [text for text in stated if text not in takes]:
         raise ConfigError(
             f"With --format {format_}, {useless[0]} has no effect.", "Leave that option out."
-        )
-    if settings and format_ not in DATASETS.names():
-        raise ConfigError(
-            f"With --format {format_}, --setting {settings[0]} has no effect.",
-            "Leave it out; settings belong to official releases of data sets.",
         )
 
 
@@ -142,6 +136,18 @@ def _pairs(texts: list[str]) -> dict[str, str]:
             'Write --column acc_x="Ch 1".',
         )
     return dict(t.split("=", 1) for t in texts)
+
+
+def _settings(texts: list[str]) -> dict[str, Any]:
+    """`key=value` texts as settings of a reader; what the command says itself is refused."""
+    from otolith.core.config import apply_overrides
+    from otolith.core.errors import ConfigError
+
+    found = apply_overrides({}, texts)
+    own = {"name", "root", "target", "overwrite", "progress"}
+    if taken := sorted(own & found.keys()):
+        raise ConfigError(f'"{taken[0]}" is no setting of a reader.', "Leave it out of --setting.")
+    return found
 
 
 def _read(

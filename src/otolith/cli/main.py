@@ -23,6 +23,7 @@ from otolith.cli import (
     evaluate,
     features,
     label,
+    reconstruct,
     report,
     train,
 )
@@ -48,6 +49,7 @@ app.command("label")(label.run)
 app.command("embed")(embed.run)
 app.command("features")(features.run)
 app.command("report")(report.run)
+app.command("reconstruct")(reconstruct.run)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.command("config")(config.run)
 app.command("doctor")(doctor.run)

@@ -4,6 +4,8 @@
 reports **all** mistakes at once, each with path, value, allowed values and nearest name.
 A field annotated with `component(REGISTRY)` holds a `Selected`: the name of a registered
 component together with its own validated `Config`; in YAML it is a mapping with a `name`.
+A mapping for a field whose default is settings is laid over that default, so what it leaves out
+stays as the field has it, not as the class of those settings has it.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ _BRANCH = re.compile(
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def config(cls: type[T]) -> type[T]:
     """Make `cls` a frozen, keyword-only settings class that rejects unknown keys."""
+    cls._keep_default = pydantic.field_validator("*", mode="before")(_keep_default)  # pyrefly: ignore  # a validator for pydantic to find
     settings = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
     return pydantic_dataclass(frozen=True, kw_only=True, config=settings)(cls)  # pyrefly: ignore  # pydantic's decorator keeps the class, its stub does not say so
 
@@ -56,6 +59,51 @@ class Selected:
     def module(self) -> Any:
         """The module (or registered object) behind the name."""
         return self.registry.get(self.name)
+
+
+@classmethod
+def _keep_default(cls: type, value: Any, info: pydantic.ValidationInfo) -> Any:
+    """Lay a mapping over the default of its field."""
+    if not isinstance(value, Mapping):
+        return value
+    return _laid_over(_default(cls, str(info.field_name)), value)
+
+
+def _default(cls: type, field: str) -> Any:
+    """The default of a field; pydantic's mark of nothing if there is none."""
+    return cls.__pydantic_fields__[field].get_default(call_default_factory=True)  # pyrefly: ignore  # every settings class has it
+
+
+def _laid_over(default: Any, given: Mapping[str, Any], usual: Any = None) -> Mapping[str, Any]:
+    """Values over those in which settings differ from what the class of the settings adds itself.
+
+    Args:
+        default: Settings; anything else, and another component, leaves `given` as it is.
+        given: Values, which win.
+        usual: Settings of the same class that a mapping is laid over later; None = its defaults.
+    """
+    if isinstance(default, Selected):
+        if given.get("name", default.name) != default.name:
+            return given
+        return {"name": default.name, **_laid_over(default.config, given)}
+    if not _is_settings(default):
+        return given
+    laid = dict(given)
+    for field in dataclasses.fields(default):
+        own = getattr(default, field.name)
+        other = _default(type(default), field.name) if usual is None else getattr(usual, field.name)
+        if own == other:
+            continue
+        if field.name not in given:
+            laid[field.name] = own
+        elif isinstance(given[field.name], Mapping):
+            same = other if type(other) is type(own) and _is_settings(own) else None
+            laid[field.name] = _laid_over(own, given[field.name], same)
+    return laid
+
+
+def _is_settings(value: Any) -> bool:
+    return pydantic.dataclasses.is_pydantic_dataclass(type(value))
 
 
 def select(registry: Registry, value: Any) -> Selected:
@@ -156,6 +204,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def dump_yaml(value: Any) -> str:
     """Return settings as YAML text in the order of their fields."""
     return yaml.safe_dump(to_plain(value), sort_keys=False, allow_unicode=True, width=100)
+
+
+def merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain data with the values of `top` over those of `base`, mapping by mapping.
+
+    A mapping with another `name` is another component and replaces the old one whole.
+    """
+    out = dict(base)
+    for key, value in top.items():
+        old = out.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            is_other = "name" in value and value["name"] != old.get("name", value["name"])
+            out[key] = dict(value) if is_other else merge(old, value)
+        else:
+            out[key] = value
+    return out
 
 
 def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

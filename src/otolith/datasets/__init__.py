@@ -123,6 +123,7 @@ def make_dataset(
     *,
     is_pretrain: bool = False,
     split: Literal["all", "train", "validation", "test"] | None = None,
+    division: str = "",
     subjects: Sequence[str] | None = None,
     root: str | Path | None = None,
     home: str | Path | None = None,
@@ -135,23 +136,25 @@ def make_dataset(
             of a data folder.
         is_pretrain: Whether to give no labels and, unless `split` says otherwise, to leave out the
             people (or recordings) of the test part.
-        split: Part of the first split of the data set; None = all of it (for pretraining: without
-            the test part).
+        split: Part of a split of the data set; None = all of it (for pretraining: without the test
+            part).
+        division: Name of that split, such as `split_2`; empty = the first.
         subjects: Keep only these people; None = all of the part.
         root: Folder of the official release; used if `<home>/data/<name>` does not exist yet.
         home: Folder to use instead of `$OTOLITH_HOME`.
         **settings: Further settings of the data set's reader, such as `body_acc=True`.
 
     Raises:
-        UnknownNameError: Neither a data set nor a folder has this name.
+        UnknownNameError: Neither a data set nor a folder has this name, or the data set has no such
+            division or person.
         ConfigError: The reader has no such setting.
         DataError: The data set is not there, or the part is empty or undefined.
     """
     from otolith.datasets import _make
 
     return _make.make_dataset(
-        name, is_pretrain=is_pretrain, split=split, subjects=subjects, root=root, home=home,
-        settings=settings,
+        name, is_pretrain=is_pretrain, split=split, division=division, subjects=subjects,
+        root=root, home=home, settings=settings,
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ def make_dataset(
     *,
     is_pretrain: bool,
     split: str | None,
+    division: str,
     subjects: Sequence[str] | None,
     root: str | Path | None,
     home: str | Path | None,
@@ -37,7 +38,7 @@ def make_dataset(
     table = folder.recordings
     ids_R = np.array(table["recording_id"].to_pylist(), dtype=object)
     people_R = np.array([s or "" for s in table["subject"].to_pylist()], dtype=object)
-    keep_R = _part_mask(folder, ids_R, people_R, split, is_pretrain=is_pretrain)
+    keep_R = _part_mask(folder, ids_R, people_R, split, division, is_pretrain=is_pretrain)
     if subjects is not None:
         keep_R &= _subject_mask(folder, people_R, subjects)
     if not keep_R.any():
@@ -176,12 +177,17 @@ def _part_mask(
     ids_R: np.ndarray,
     people_R: np.ndarray,
     split: str | None,
+    division: str,
     *,
     is_pretrain: bool,
 ) -> np.ndarray:
     """Which recordings belong to a part, bool [R]."""
     splits = folder.info.get("splits") or {}
-    first = next(iter(splits.values()), None)
+    if division and division not in splits:
+        raise UnknownNameError(
+            f'{folder.name} has no division "{division}".', suggest(division, splits)
+        )
+    first = splits[division] if division else next(iter(splits.values()), None)
     everything = np.ones(len(ids_R), dtype=bool)
     if split == "all" or (split is None and not (is_pretrain and first)):
         return everything

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +52,22 @@ def read_clips(root: Path, dataset: str, source: Source) -> list[Clip]:
 
     Raises:
         DataError: A folder is missing.
-        FileFormatError: A pair list is damaged.
+        FileFormatError: A pair list is damaged, or two list the same pair.
     """
     folder = need(need(root, dataset, source) / "data_pairs", dataset, source)
     files = sorted(folder.glob("*.json"))
     if not files:
         need(folder / "Subject01.json", dataset, source)
-    return [clip for file in files for clip in _clips(root, file)]
+    clips = [clip for file in files for clip in _clips(root, file)]
+    file_of: dict[str, Path] = {}
+    for clip in clips:
+        if clip.id in file_of:
+            raise FileFormatError(
+                f"The pair {clip.id} is listed in {file_of[clip.id]} and in {clip.file}.",
+                "Remove one of them.",
+            )
+        file_of[clip.id] = clip.file
+    return clips
 
 
 def read_motion(
@@ -102,7 +112,11 @@ def _clips(root: Path, file: Path) -> list[Clip]:
         raise FileFormatError(f"{file} holds no subject with pairs.", "Fetch it again.")
     try:
         return [_clip(root, file, content, name, pair) for name, pair in pairs.items()]
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise FileFormatError(
+            f"A pair of {file} has no {error.args[0]}.", "Fetch it again."
+        ) from None
+    except (AttributeError, TypeError, ValueError) as error:
         raise FileFormatError(f"A pair of {file} is damaged: {error}.", "Fetch it again.") from None
 
 
@@ -121,4 +135,8 @@ def _clip(root: Path, file: Path, person: dict[str, Any], name: str, pair: dict[
 
 
 def _segments(found: Any, key: str) -> tuple[tuple[float, float, str], ...]:
-    return tuple((float(s["start"]), float(s["end"]), str(s[key])) for s in found or ())
+    segments = tuple((float(s["start"]), float(s["end"]), str(s[key])) for s in found or ())
+    for start_s, end_s, name in segments:
+        if not 0 <= start_s < end_s < math.inf:
+            raise ValueError(f'the {key} "{name}" lasts from {start_s:g} s to {end_s:g} s')
+    return segments

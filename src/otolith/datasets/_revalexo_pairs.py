@@ -29,6 +29,7 @@ from otolith.datasets import Source
 from otolith.datasets._evi_release import CLASSES, PARTS, SLOTS
 from otolith.datasets._files import find_root, need
 from otolith.datasets._revalexo_files import Clip, read_clips, read_motion
+from otolith.recordings.video import open_video
 
 Quirk = Literal["split_by_clip", "no_header_row", "raw_statistics", "dummy_labels"]
 SENSORS_OF_SLOTS = ("Left_Foot", "Right_Foot", "Left_Upper_Leg", "Right_Upper_Leg")
@@ -168,6 +169,11 @@ def _write(folder: Path, parts: dict[str, list[Clip]], settings: Config) -> tupl
                 if "raw_statistics" in quirks or part == "train":
                     sums += _moments(samples, settings)
                 bar.advance(1)
+    if not sums[0]:
+        raise DataError(
+            "No sensor of the training part has a segment without missing values to measure.",
+            "Fetch the release again.",
+        )
     mean = sums[1] / sums[0]
     std = float(np.sqrt(max(sums[2] / sums[0] - mean**2, 0.0)))
     _write_labels(folder, parts, quirks)
@@ -186,7 +192,7 @@ def _write(folder: Path, parts: dict[str, list[Clip]], settings: Config) -> tupl
 
 
 def _moments(samples_TC: np.ndarray, settings: Config) -> np.ndarray:
-    """Count, sum and sum of squares of the maps of a clip, or of its raw values."""
+    """Count, sum and sum of squares of the maps of a clip's whole segments, or of its raw values."""
     if "raw_statistics" in settings.upstream_quirks:
         values = samples_TC[~np.isnan(samples_TC)]
     else:
@@ -195,11 +201,11 @@ def _moments(samples_TC: np.ndarray, settings: Config) -> np.ndarray:
         from otolith.signals import fbank
 
         size = round(settings.statistics_window_s * RATE_HZ)
-        filled = np.nan_to_num(samples_TC)
-        count = max(1, len(filled) // size)
-        segments = [filled[i * size : (i + 1) * size].T for i in range(count)]
-        stacked = torch.from_numpy(np.concatenate(segments).astype(np.float32))
-        values = fbank.fbank(stacked, fbank.Config()).double().numpy()
+        count = max(1, len(samples_TC) // size)
+        segments = [samples_TC[i * size : (i + 1) * size].T for i in range(count)]
+        stacked = np.concatenate(segments).astype(np.float32)
+        whole = torch.from_numpy(stacked[~np.isnan(stacked).any(axis=1)])
+        values = fbank.fbank(whole, fbank.Config()).double().numpy() if len(whole) else np.zeros(0)
     return np.array([values.size, values.sum(), np.square(values).sum()])
 
 
@@ -214,6 +220,7 @@ def _write_table(path: Path, samples_TC: np.ndarray, quirks: Sequence[Quirk]) ->
 def _place_video(clip: Clip, target: Path, settings: Config) -> None:
     source = clip.video
     assert source is not None  # noqa: S101  # only clips with video are written
+    open_video(source)  # a damaged one is refused now, not when the pairs are read
     if settings.videos == "link":
         target.hardlink_to(source)
     else:

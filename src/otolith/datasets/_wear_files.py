@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from otolith.core.errors import ConfigError, FileFormatError
+from otolith.core.errors import ConfigError, DataError, FileFormatError
 from otolith.core.files import read_json
 from otolith.datasets import Source
 from otolith.datasets._csv_columns import Kind, read_columns
 from otolith.datasets._files import need
 from otolith.datasets._wear_rows import LIMBS, RATE_HZ, VIDEO_WIDTH, split_row
 from otolith.recordings.recording import FeatureStream
-from otolith.signals.units import STANDARD_GRAVITY_M_S2
 
 COLUMNS = tuple(f"{limb.replace(' ', '_')}_acc_{axis}" for limb in LIMBS for axis in "xyz")
 FPS = 60.0
@@ -81,7 +80,7 @@ def segments_of(
 
 
 def read_raw(path: Path, labels: tuple[str, ...]) -> np.ndarray:
-    """Return acceleration float32 [T, 12] in m/s^2 of one person's table; NaN = missing.
+    """Return acceleration float64 [T, 12] of one person's table, in its unit; NaN = missing.
 
     Raises:
         FileFormatError: The file is damaged, cut off, or has other columns or classes.
@@ -100,12 +99,11 @@ def read_raw(path: Path, labels: tuple[str, ...]) -> np.ndarray:
     )
     if odd:
         raise FileFormatError(f'{path} holds the unknown class "{odd[0]}".', "Fetch it again.")
-    columns = [table[name] for name in COLUMNS]
-    return (np.stack(columns, axis=1) * STANDARD_GRAVITY_M_S2).astype(np.float32)
+    return np.stack([table[name] for name in COLUMNS], axis=1)
 
 
 def read_processed(root: Path, clip: str, person: str, source: Source) -> np.ndarray:
-    """Return acceleration float32 [T, 12] in m/s^2 that the windows of a clip were cut from.
+    """Return acceleration float64 [T, 12], in its unit, that the windows of a clip were cut from.
 
     Args:
         root: Folder of the release.
@@ -123,7 +121,11 @@ def read_processed(root: Path, clip: str, person: str, source: Source) -> np.nda
     frames, stride = clip_frames(clip)
     path = _processed_path(root, clip, person, source)
     window = round(frames / FPS * RATE_HZ)
-    windows_NCW, _ = split_row(_load(path), window)
+    values = _load(path)
+    try:
+        windows_NCW, _ = split_row(values, window)
+    except DataError as error:
+        raise FileFormatError(f"{path}: {error.fact}", "Fetch it again.") from None
     start_N = np.floor(np.arange(len(windows_NCW)) * stride / FPS * RATE_HZ + 1e-6).astype(int)
     if not len(start_N) or (np.diff(start_N) > window).any():
         raise FileFormatError(f"{path} holds no windows that follow on one another.", "Fetch it.")
@@ -138,7 +140,7 @@ def read_processed(root: Path, clip: str, person: str, source: Source) -> np.nda
         )
     limbs_TLX = samples_TC.reshape(len(samples_TC), -1, 3)
     limbs_TLX[(limbs_TLX == _MISSING).all(axis=2)] = np.nan
-    return (samples_TC * STANDARD_GRAVITY_M_S2).astype(np.float32)
+    return samples_TC
 
 
 def read_i3d(root: Path, clip: str, person: str) -> FeatureStream | None:
@@ -156,10 +158,10 @@ def read_i3d(root: Path, clip: str, person: str) -> FeatureStream | None:
         values_ND = split_row(_load(combined), round(frames / FPS * RATE_HZ))[1]
     else:
         return None
-    if values_ND.shape[1] != VIDEO_WIDTH:
+    if values_ND.shape[1] != VIDEO_WIDTH or not len(values_ND):
         raise FileFormatError(
-            f"{own if own.exists() else combined} holds features of width {values_ND.shape[1]} "
-            f"instead of {VIDEO_WIDTH}.",
+            f"{own if own.exists() else combined} holds {len(values_ND)} features of width "
+            f"{values_ND.shape[1]} instead of {VIDEO_WIDTH}.",
             "Fetch it again.",
         )
     return FeatureStream(

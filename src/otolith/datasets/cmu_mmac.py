@@ -61,13 +61,14 @@ class Config:
 
     Args:
         root: Folder that holds `cav_label`.
-        task: Which pairs: `pretrain` (6 785 / 2 808, not labelled) or `finetune` (1 574 / 542).
+        task: Which pairs: `finetune` (1 574 / 542, the split `official`), `pretrain` (6 785 / 2 808,
+            not labelled, the split `pretrain`), or all that are there.
         unit: Unit of the files.
         rate_hz: Rows per second.
     """
 
     root: Path
-    task: Literal["pretrain", "finetune"] = "finetune"
+    task: Literal["all", "pretrain", "finetune"] = "all"
     unit: Literal["g", "m/s^2"] = "g"
     rate_hz: Annotated[float, Field(gt=0)] = 30.0
 
@@ -99,7 +100,7 @@ def splits() -> dict[str, Split]:
 
 
 def release_splits(config: Config) -> dict[str, Split]:
-    """Return the division that the label files of the release make, by recording."""
+    """Return the divisions that the label files of the release make, by recording."""
     return _evi_release.release_split(_pairs(config))
 
 

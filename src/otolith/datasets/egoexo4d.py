@@ -3,14 +3,14 @@
 The folder holds `takes.json`, `annotations/keystep_train.json` and `keystep_val.json`, motion as arrays
 that were taken from the VRS files (`features/imu_aria01/<take>/left.npy` at 800 Hz and `right.npy` at
 1 kHz: time in ns, acceleration in m/s^2, angular rate in rad/s) and, where they are, the official
-Omnivore features (`features/omnivore_video/<take_uid>_aria01_rgb.pt`, 32 frames every 16 of 30 per s).
+Omnivore features (`features/omnivore_video/<take_uid>_aria01_rgb.pt`, 32 frames every 16 of 30 per s) and
+`annotations/splits.json`.
 """
 
 # T time, N feature windows
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,17 +19,22 @@ from typing import Any, Literal
 import numpy as np
 
 from otolith.core.config import config
-from otolith.core.errors import FileFormatError
 from otolith.datasets import Card, Source, Split
+from otolith.datasets._egoexo4d_files import (
+    RATES_HZ,
+    read_json,
+    read_key_steps,
+    read_motion,
+    read_omnivore,
+    read_takes,
+)
 from otolith.datasets._egoexo4d_lists import ListedWindow, read_window_list
-from otolith.datasets._egoexo4d_windows import CLIP_S, STRIDE_S
 from otolith.datasets._files import need
 from otolith.datasets._labels import groups_of
 from otolith.datasets._streams import unit_findings
 from otolith.recordings.recording import (
     Annotation,
     Channel,
-    FeatureStream,
     Finding,
     Gravity,
     ImuStream,
@@ -47,7 +52,6 @@ VERBS = (
     "press", "do", "call", "toss", "crack", "whisk", "begin", "cook", "flip", "steep", "drain",
     "simmer", "break", "strain", "mistake",
 )  # fmt: skip
-RATES_HZ = {"left": 800.0, "right": 1000.0}
 _COLUMNS = ("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z")
 _MAX_GAP_S = 0.1
 
@@ -78,7 +82,9 @@ CARD = Card(
     caveats=(
         "The verb of a step is the first word of its text that is one of the 68 verbs of the authors "
         "of HIMU-MAE; they chose it with a tagger and by hand.",
-        "Training and validation are takes, listed in the annotation files.",
+        "The division `key_steps` is that of HIMU-MAE: takes of keystep_train.json, tested on those of "
+        "keystep_val.json; other takes are in neither part but serve pretraining. Where splits.json is "
+        "there, `release` is its division.",
         "The number of people is that of the whole release.",
     ),
 )
@@ -111,23 +117,63 @@ def recordings(config: Config) -> Iterator[Recording]:
         DataError: The folder, the list of takes or the key steps are missing.
         FileFormatError: A file is damaged.
     """
-    takes = _read_json(need(config.root / "takes.json", "egoexo4d", SOURCE))
-    steps, part_of = _key_steps(config.root)
-    folder = need(config.root / "features" / "imu_aria01", "egoexo4d", SOURCE)
+    takes, part_of = _takes(config)
+    steps, _ = read_key_steps(config.root, SOURCE)
     listed = _listed(config.windows)
-    found = [take for take in takes if (folder / take["take_name"]).is_dir()]
-    if not found:
-        need(folder / "<take_name>" / "left.npy", "egoexo4d", SOURCE)
-    for take in found:
+    for take in takes:
         part = part_of.get(take["take_uid"], "other")
-        if part in config.parts:
-            own = listed.get(take["take_name"], [])
-            yield _recording(config, take, steps.get(take["take_uid"], []), part, own)
+        own = listed.get(take["take_name"], [])
+        yield _recording(config, take, steps.get(take["take_uid"], []), part, own)
 
 
 def splits() -> dict[str, Split]:
-    """Return none: the publishers divide takes by lists that come with the annotations."""
+    """Return no split that is known without the release; see `release_splits`."""
     return {}
+
+
+def release_splits(config: Config) -> dict[str, Split]:
+    """Return the divisions by take that the annotations make.
+
+    `key_steps`: takes whose key steps are for training, tested on those for validation, as in HIMU-MAE.
+    `release`: the publishers' parts of all takes, if `annotations/splits.json` is there.
+
+    Raises:
+        DataError: The list of takes or the key steps are missing.
+        FileFormatError: A file is damaged.
+    """
+    takes, part_of = _takes(config)
+    name_of = {take["take_uid"]: take["take_name"] for take in takes}
+    of_part: dict[str, list[str]] = {"train": [], "val": [], "other": []}
+    for uid, name in name_of.items():
+        of_part[part_of.get(uid, "other")].append(name)
+    found = {
+        "key_steps": Split(
+            train=tuple(of_part["train"]), test=tuple(of_part["val"]), by="recording"
+        )
+    }
+    path = config.root / "annotations" / "splits.json"
+    if path.is_file():
+        lists = read_json(path).get("split_to_take_uids", {})
+        parts = {
+            part: tuple(name_of[uid] for uid in lists.get(key, ()) if uid in name_of)
+            for part, key in (("train", "train"), ("validation", "val"), ("test", "test"))
+        }
+        found["release"] = Split(
+            train=parts["train"], validation=parts["validation"], test=parts["test"], by="recording"
+        )
+    return {name: split for name, split in found.items() if split.train or split.test}
+
+
+def _takes(config: Config) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The takes of the wanted parts that have motion, and which list of key steps a take is in."""
+    takes = read_takes(config.root, SOURCE)
+    _, part_of = read_key_steps(config.root, SOURCE)
+    folder = need(config.root / "features" / "imu_aria01", "egoexo4d", SOURCE)
+    found = [take for take in takes if (folder / take["take_name"]).is_dir()]
+    if not found:
+        need(folder / "<take_name>" / "left.npy", "egoexo4d", SOURCE)
+    wanted = [t for t in found if part_of.get(t["take_uid"], "other") in config.parts]
+    return wanted, part_of
 
 
 def _recording(
@@ -139,7 +185,7 @@ def _recording(
 ) -> Recording:
     folder = config.root / "features" / "imu_aria01" / take["take_name"]
     tables = {
-        side: _read_motion(need(folder / f"{side}.npy", "egoexo4d", SOURCE))
+        side: read_motion(need(folder / f"{side}.npy", "egoexo4d", SOURCE))
         for side in config.sensors
     }
     origin_ns = max(table[0, 0] for table in tables.values())
@@ -149,7 +195,7 @@ def _recording(
         streams[name] = _motion_stream(name, side, table, origin_ns, config.has_gyro)
     path = config.root / "features" / "omnivore_video" / f"{take['take_uid']}_aria01_rgb.pt"
     if path.exists():
-        streams["omnivore"] = _read_omnivore(path)
+        streams["omnivore"] = read_omnivore(path)
     end_s = max(s.offset_s + s.duration_s for s in streams.values())
     return Recording(
         id=take["take_name"],
@@ -192,50 +238,6 @@ def _motion_stream(
     )
 
 
-def _read_motion(path: Path) -> np.ndarray:
-    """Rows of time in ns, acceleration and angular rate, in ascending time."""
-    try:
-        table = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise FileFormatError(f"{path} is no array ({error}).", "Extract it again.") from None
-    if table.ndim != 2 or table.shape[1] != 7 or len(table) < 2:
-        raise FileFormatError(
-            f"{path} has the shape {table.shape} instead of [rows, 7].", "Extract it again."
-        )
-    if not (np.diff(table[:, 0]) > 0).all():
-        raise FileFormatError(f"Times in {path} do not increase.", "Extract it again.")
-    return table.astype(np.float64)
-
-
-def _read_omnivore(path: Path) -> FeatureStream:
-    """Official features [N, 1, 1536]; their times begin with the video."""
-    import torch
-
-    try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  # torch raises many kinds for damaged files
-        raise FileFormatError(f"{path} holds no features ({error}).", "Fetch it again.") from None
-    return FeatureStream(
-        name="omnivore",
-        values_ND=values.float().flatten(1).numpy(),
-        extractor="omnivore",
-        window_s=CLIP_S,
-        stride_s=STRIDE_S,
-    )
-
-
-def _key_steps(root: Path) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
-    """Segments by take, and which list a take is in."""
-    steps: dict[str, list[dict[str, Any]]] = {}
-    part_of: dict[str, str] = {}
-    for part in ("val", "train"):
-        path = need(root / "annotations" / f"keystep_{part}.json", "egoexo4d", SOURCE)
-        for uid, entry in _read_json(path)["annotations"].items():
-            steps[uid] = entry["segments"]
-            part_of[uid] = part
-    return steps, part_of
-
-
 def _annotation(step: Mapping[str, Any], end_s: float) -> Annotation | None:
     """A step as far as it lies within the motion data; None if it does not."""
     start, end = max(0.0, float(step["start_time"])), min(end_s, float(step["end_time"]))
@@ -269,10 +271,3 @@ def _window(window: ListedWindow, origin_s: float, end_s: float) -> Annotation |
         start_s=start, end_s=end, labels=(verb,) if verb else (), verb=verb, source="himu_mae",
         track="window",
     )  # fmt: skip
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{path} is no JSON ({error}).", "Fetch it again.") from None

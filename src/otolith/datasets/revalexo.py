@@ -79,14 +79,15 @@ class Config:
     Args:
         root: Folder with `data_pairs`, or with `cav_label` for the pairs of four sensors.
         has_video: Whether to read all clips, or only those with a video.
-        task: Label file of the pairs; of no effect on the release itself.
+        task: Label files of the pairs, `all` = those that are there; of no effect on the release
+            itself.
         upstream_quirks: Behaviour of the authors' code that is kept only on request:
             `first_row_is_header` drops the first sample of pairs without a header row.
     """
 
     root: Path
     has_video: Literal["any", "required"] = "any"
-    task: Literal["pretrain", "finetune"] = "finetune"
+    task: Literal["all", "pretrain", "finetune"] = "all"
     upstream_quirks: tuple[Literal["first_row_is_header"], ...] = ()
 
 

@@ -1,10 +1,10 @@
 """WEAR: 18 people, 18 sports activities outdoors, accelerometers on four limbs, head camera features.
 
 The folder holds `annotations/wear_split_1.json` (any split; only the segments are read),
-`raw/inertial/50hz/<person>.csv` (or `raw/inertial/<person>.csv`) with three axes of each limb in g, and,
-where they are, `processed/i3d_features/120_frames_60_stride/<person>.npy`. With `release="processed"`
-the signals come from `processed/combined_features/<clip>/<person>.npy` (windows channel by channel, then
-I3D), for those who fetched no raw data.
+`raw/inertial/50hz/<person>.csv` (or `raw/inertial/<person>.csv`) with three axes of each limb in g (which
+is checked), and, where they are, `processed/i3d_features/120_frames_60_stride/<person>.npy`. With
+`release="processed"` the signals come from `processed/combined_features/<clip>/<person>.npy` (windows
+channel by channel, then I3D), for those who fetched no raw data.
 """
 
 # T time, C channels
@@ -22,7 +22,6 @@ from otolith.core.errors import FileFormatError
 from otolith.datasets import Card, Source, Split
 from otolith.datasets._files import need
 from otolith.datasets._labels import groups_of
-from otolith.datasets._streams import unit_findings
 from otolith.datasets._wear_files import (
     COLUMNS,
     FPS,
@@ -34,6 +33,7 @@ from otolith.datasets._wear_files import (
     segments_of,
 )
 from otolith.datasets._wear_rows import LIMBS, RATE_HZ
+from otolith.datasets._wear_units import to_si
 from otolith.recordings.recording import (
     Annotation,
     Channel,
@@ -130,6 +130,11 @@ def recordings(config: Config, *, dataset: str = "wear") -> Iterator[Recording]:
     for person in PEOPLE:
         if person in people:
             yield _recording(config, person, people[person], dataset)
+        elif (path := _motion_file(config, person)).exists():
+            raise FileFormatError(
+                f"{path} is there, but the annotations do not name {person}.",
+                "Fetch the annotations again.",
+            )
 
 
 def splits() -> dict[str, Split]:
@@ -143,20 +148,25 @@ def splits() -> dict[str, Split]:
     }  # fmt: skip
 
 
-def _samples(config: Config, person: str) -> tuple[np.ndarray, str]:
-    """Acceleration [T, 12] in m/s^2, and the file it comes from."""
+def _motion_file(config: Config, person: str) -> Path:
+    """Where a person's acceleration is expected."""
     if config.release == "processed":
-        folder = config.root / "processed" / "combined_features" / config.clip
-        samples_TC = read_processed(config.root, config.clip, person, SOURCE)
-        return samples_TC, str(folder / f"{person}.npy")
+        return config.root / "processed" / "combined_features" / config.clip / f"{person}.npy"
     folder = config.root / "raw" / "inertial"
     folder = folder / "50hz" if (folder / "50hz").is_dir() else folder
-    path = need(folder / f"{person}.csv", "wear", SOURCE)
-    return read_raw(path, LABELS), str(path)
+    return folder / f"{person}.csv"
+
+
+def _samples(config: Config, person: str) -> np.ndarray:
+    """Acceleration [T, 12] in the unit of the file."""
+    if config.release == "processed":
+        return read_processed(config.root, config.clip, person, SOURCE)
+    return read_raw(need(_motion_file(config, person), "wear", SOURCE), LABELS)
 
 
 def _recording(config: Config, person: str, facts: dict[str, Any], dataset: str) -> Recording:
-    samples_TC, file = _samples(config, person)
+    file = _motion_file(config, person)
+    samples_TC, unit = to_si(_samples(config, person), str(file))
     segments = segments_of(person, facts, LABELS)
     duration_s = len(samples_TC) / RATE_HZ
     last = max((end for _, end, _ in segments), default=0.0)
@@ -181,6 +191,12 @@ def _recording(config: Config, person: str, facts: dict[str, Any], dataset: str)
     features = read_i3d(config.root, config.clip, person)
     if features is not None:
         streams["i3d"] = features
+        if features.duration_s > duration_s + features.window_s:
+            raise FileFormatError(
+                f"The {len(features.values_ND)} video features of {person} describe "
+                f"{features.duration_s:.0f} s, but {file} lasts {duration_s:.0f} s.",
+                "Fetch both again; they must be of the same clip.",
+            )
     return Recording(
         id=person,
         subject=person,
@@ -191,7 +207,7 @@ def _recording(config: Config, person: str, facts: dict[str, Any], dataset: str)
             for a, b, label in segments
             if a < duration_s
         ),
-        findings=(*unit_findings("g", None), *_findings(samples_TC, features, config.clip)),
+        findings=(unit, *_findings(samples_TC, features, config.clip)),
     )
 
 
@@ -202,6 +218,11 @@ def _findings(
     if missing:
         fact = f"{missing} of {len(samples_TC)} rows lack a value; they stay missing."
         yield Finding(check="values.missing", status="warning", fact=fact)
+    duration_s = len(samples_TC) / RATE_HZ
     if features is None:
         fact = f"The release at hand has no video features of the clip {clip}."
         yield Finding(check="features.none", status="warning", fact=fact)
+    elif features.duration_s < duration_s - 2 * features.window_s:
+        fact = "Video features end before the motion; later windows have none."
+        seen = f"after {features.duration_s:.1f} of {duration_s:.1f} s"
+        yield Finding(check="features.end", status="warning", fact=fact, evidence=seen)

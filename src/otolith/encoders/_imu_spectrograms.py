@@ -44,18 +44,24 @@ class Config:
 
     Args:
         stream: Name of the stream.
+        more_streams: Further streams, such as those of a second sensor, whose channels follow in this
+            order; their rates may differ.
         num_channels: Channels of the map; windows need exactly as many, present or not.
         window_s: Length of a window in s; shorter ones are filled with zeros at the end, longer ones
             are cut at the end.
         rate_hz: Rate to which a window is resampled before it is cut or filled, in Hz.
+        lowest_rate_hz: Lowest rate of a stream that is taken, in Hz; None = half of `rate_hz`, below
+            which most of the map would be invented.
         spectrogram: The transform.
         band_masks: Silent bands while training; None = none.
     """
 
     stream: str = "imu"
+    more_streams: tuple[str, ...] = ()
     num_channels: Annotated[int, Field(gt=0)] = 3
     window_s: Positive = 2.0
     rate_hz: Positive = 50.0
+    lowest_rate_hz: Positive | None = None
     spectrogram: SpectrogramConfig = Field(default_factory=SpectrogramConfig)
     band_masks: BandMaskConfig | None = None
 
@@ -103,8 +109,7 @@ class SpectrogramProcessor(nn.Module):
         Raises:
             DataError: The stream is missing or has another number of channels.
         """
-        stream = self._stream(batch)
-        signals = self._windows(stream)
+        signals = self._windows(batch)
         bands = self.config.band_masks
         settings = self.config.spectrogram
         if bands is None or not is_training:
@@ -115,15 +120,23 @@ class SpectrogramProcessor(nn.Module):
                 signals, self.config.rate_hz, settings, band_draws=draws.to(signals),
                 band_rows=bands.rows, band_columns=bands.columns,
             )  # fmt: skip
-        if stream.channel_mask_BC is None:
-            return maps
-        return torch.where(stream.channel_mask_BC[:, :, None, None], maps, 0.0)
+        real_BC = self.real_channels(batch)
+        return maps if real_BC is None else torch.where(real_BC[:, :, None, None], maps, 0.0)
+
+    def real_channels(self, batch: Batch) -> Tensor | None:
+        """Return which channels hold values, bool [B, C]; None = all."""
+        masks = [(s.channel_mask_BC, s.values.shape[2]) for s in self._streams(batch)]
+        if all(mask is None for mask, _ in masks):
+            return None
+        ones = batch.ids.new_ones
+        full = [ones((len(batch), n), dtype=torch.bool) if m is None else m for m, n in masks]
+        return torch.cat(full, dim=1)
 
     def signals(self, batch: Batch) -> Tensor:
         """Return the windows of a batch at the rate of the spectrogram, [B, C, T], float32."""
         settings = self.config.spectrogram
         return resample_sinc(
-            self._windows(self._stream(batch)), self.config.rate_hz, settings.rate_hz,
+            self._windows(batch), self.config.rate_hz, settings.rate_hz,
             filter_width=settings.filter_width, rolloff=settings.rolloff,
         )  # fmt: skip
 
@@ -132,29 +145,36 @@ class SpectrogramProcessor(nn.Module):
         fitted = self._window(signals_BCT.float(), rate_hz)
         return spectrogram(fitted, self.config.rate_hz, self.config.spectrogram)
 
-    def _stream(self, batch: Batch) -> StreamBatch:
-        name = self.config.stream
-        if name not in batch.streams:
+    def _streams(self, batch: Batch) -> list[StreamBatch]:
+        """The streams whose channels make the map; together they have as many as the model."""
+        names = (self.config.stream, *self.config.more_streams)
+        for name in names:
+            if name not in batch.streams:
+                raise DataError(
+                    f'The batch has no stream "{name}".', suggest(name, sorted(batch.streams))
+                )
+        streams = [batch.streams[name] for name in names]
+        is_motion = all(stream.values.ndim == 3 for stream in streams)
+        found = sum(stream.values.shape[2] for stream in streams) if is_motion else "no"
+        if found != self.config.num_channels:
             raise DataError(
-                f'The batch has no stream "{name}".', suggest(name, sorted(batch.streams))
-            )
-        stream = batch.streams[name]
-        if stream.values.ndim != 3 or stream.values.shape[2] != self.config.num_channels:
-            found = stream.values.shape[2] if stream.values.ndim == 3 else "no"
-            raise DataError(
-                f'Windows of the stream "{name}" have {found} channels, '
+                f'Windows of the stream "{" + ".join(names)}" have {found} channels, '
                 f"the model needs {self.config.num_channels}.",
                 "Choose channels with data.window.channels, or a model for these sensors.",
             )
-        return stream
+        return streams
 
-    def _windows(self, stream: StreamBatch) -> Tensor:
+    def _windows(self, batch: Batch) -> Tensor:
         """Signals [B, C, T] at the processor's rate and length."""
+        return torch.cat([self._fitted(stream) for stream in self._streams(batch)], dim=1)
+
+    def _fitted(self, stream: StreamBatch) -> Tensor:
+        """Signals [B, C, T] of one stream at the processor's rate and length."""
         values = stream.values.float() * stream.mask_BT[..., None]
         rates = stream.rate_hz_B.tolist()
         if len(set(rates)) <= 1:
             return self._window(values.transpose(1, 2), rates[0] if rates else self.config.rate_hz)
-        signals = values.new_zeros((len(values), self.config.num_channels, self.config.num_samples))
+        signals = values.new_zeros((len(values), values.shape[2], self.config.num_samples))
         for rate in sorted(set(rates)):
             rows = torch.tensor([i for i, r in enumerate(rates) if r == rate], device=values.device)
             signals[rows] = self._window(values[rows].transpose(1, 2), rate)
@@ -162,7 +182,14 @@ class SpectrogramProcessor(nn.Module):
 
     def _window(self, signal: Tensor, rate_hz: float) -> Tensor:
         """Resample and cut or fill windows [B, C, T] of one rate."""
-        settings = self.config.spectrogram
+        settings, lowest_hz = self.config.spectrogram, self.config.lowest_rate_hz
+        lowest_hz = self.config.rate_hz / 2 if lowest_hz is None else lowest_hz
+        if rate_hz < lowest_hz:
+            raise DataError(
+                f'The stream "{self.config.stream}" has {rate_hz:g} Hz, '
+                f"the model needs at least {lowest_hz:g} Hz.",
+                "Use data of a higher rate, or set encoder.processor.lowest_rate_hz.",
+            )
         if rate_hz != self.config.rate_hz:
             signal = resample_sinc(
                 signal, rate_hz, self.config.rate_hz,

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from otolith.core import randomness
 from otolith.core.config import config
+from otolith.core.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Kind = Literal["random", "time", "frequency", "grid"]
@@ -78,6 +79,26 @@ class Masking:
 def num_kept(count: int, share: float) -> int:
     """Return how many of `count` tokens are kept when a share is hidden."""
     return int(count * (1 - share))
+
+
+def check_masking(grid: tuple[int, int], config: Config, *, needs_hidden: bool) -> None:
+    """Refuse settings that hide everything, or nothing.
+
+    Args:
+        grid: Rows and columns of the token grid.
+        config: Settings.
+        needs_hidden: Whether some token must be hidden.
+
+    Raises:
+        ConfigError: No token of the grid is visible, or none is hidden although one must be.
+    """
+    masking = draw_masking(randomness.sample_keys(0, 0, [0]), grid, config)
+    visible, hidden = masking.keep_BK.shape[1], masking.hide_BM.shape[1]
+    if not visible or (needs_hidden and not hidden):
+        raise ConfigError(
+            f"Masks of kind {config.kind} leave {visible} of {visible + hidden} tokens visible.",
+            "Choose shares in masking that hide some and leave some.",
+        )
 
 
 def draw_masking(

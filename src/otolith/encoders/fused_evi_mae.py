@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from otolith.core.config import config
 from otolith.encoders import Grid, Tokens, imu_evi_mae, video_evi_mae
 from otolith.encoders._evi_blocks import IMU, JOINT, VIDEO, Block, pair_mean, xavier
+from otolith.encoders._presets import fill_from_preset
 from otolith.encoders._sensor_graph import Net, SensorGraph, node_mean
-from otolith.encoders.imu_evi_mae import fill_preset
 from otolith.windows.batch import Batch
 
 Modalities = Literal["both", "imu", "video"]
@@ -95,7 +95,7 @@ class Config:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, data: Any) -> Any:
-        return fill_preset(data, PRESETS)
+        return fill_from_preset(data, PRESETS)
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Config:

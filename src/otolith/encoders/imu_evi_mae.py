@@ -9,7 +9,6 @@ weights and averaged over the sensors that are there, so any number of sensors g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -17,12 +16,11 @@ import numpy as np
 import pydantic
 import torch
 from pydantic import Field
-from pydantic_core import ArgsKwargs
 from torch import Tensor, nn
 
 from otolith.core import randomness
 from otolith.core.config import config
-from otolith.core.errors import DataError, suggest
+from otolith.core.errors import DataError
 from otolith.encoders import Grid, Tokens
 from otolith.encoders._evi_blocks import (
     IMU,
@@ -34,9 +32,11 @@ from otolith.encoders._evi_blocks import (
     take_tokens,
     xavier,
 )
+from otolith.encoders._presets import fill_from_preset
 from otolith.encoders._tubelets import TubeletEmbedding, to_tubelets
 from otolith.signals import fbank
 from otolith.windows.batch import Batch, StreamBatch
+from otolith.windows.needed import needed_stream
 
 PRESETS: dict[str, dict[str, Any]] = {
     "debug": {
@@ -88,7 +88,7 @@ class Config:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, data: Any) -> Any:
-        return fill_preset(data, PRESETS)
+        return fill_from_preset(data, PRESETS)
 
     @pydantic.model_validator(mode="after")
     def _divides(self) -> Config:
@@ -105,20 +105,6 @@ class Config:
         )
 
 
-def fill_preset(data: Any, presets: Mapping[str, Mapping[str, Any]]) -> Any:
-    """Fill settings that are not given from the preset that is named; a nested one key by key."""
-    given = data.kwargs if isinstance(data, ArgsKwargs) else data
-    if not isinstance(given, Mapping) or not (name := given.get("preset")):
-        return data
-    if name not in presets:
-        raise ValueError(f'there is no preset "{name}"; {suggest(name, presets)}')
-    filled = {**presets[name], **given}
-    for key, value in presets[name].items():
-        if isinstance(value, Mapping) and isinstance(given.get(key), Mapping):
-            filled[key] = {**value, **given[key]}
-    return filled
-
-
 @dataclass(frozen=True, kw_only=True)
 class ImuMaps:
     """Maps of a batch.
@@ -126,12 +112,10 @@ class ImuMaps:
     Args:
         values_BCTF: Filter-bank maps, normalised; zero where the sensor is missing.
         sensor_mask_BS: bool, True = the sensor is there; channels of a sensor are neighbours.
-        duration_s_B: Length of the segment in s; None if not known.
     """
 
     values_BCTF: Tensor
     sensor_mask_BS: Tensor
-    duration_s_B: Tensor | None = None
 
 
 class Encoder(nn.Module):
@@ -183,8 +167,7 @@ class Encoder(nn.Module):
             DataError: A stream is missing, its channels do not make whole sensors, or a sample
                 has no whole sensor.
         """
-        with torch.autocast(batch.ids.device.type, enabled=False):
-            pieces = [self._stream_maps(batch, name) for name in self.config.streams]
+        pieces = [self._stream_maps(batch, name) for name in self.config.streams]
         values = torch.cat([maps for maps, _ in pieces], 1)
         if self.statistics_3 is not None:
             values = (values - self.statistics_3[1]) / self.statistics_3[2]
@@ -201,12 +184,7 @@ class Encoder(nn.Module):
         if self.training and self.config.noise:
             values = values + self._noise(batch.keys_B, values)
         keep_BC11 = sensor_mask_BS.repeat_interleave(per_sensor, 1)[:, :, None, None]
-        first = batch.streams[self.config.streams[0]]
-        return ImuMaps(
-            values_BCTF=values * keep_BC11,
-            sensor_mask_BS=sensor_mask_BS,
-            duration_s_B=first.mask_BT.sum(1) / first.rate_hz_B,
-        )
+        return ImuMaps(values_BCTF=values * keep_BC11, sensor_mask_BS=sensor_mask_BS)
 
     def moments(self, batch: Batch) -> Tensor:
         """Return number, sum and sum of squares of the values of a batch's maps, float64 [3].
@@ -282,9 +260,7 @@ class Encoder(nn.Module):
 
     def _stream_maps(self, batch: Batch, name: str) -> tuple[Tensor, Tensor]:
         """Maps [B, C, T, F] of one stream, and which channels are there [B, C]."""
-        if name not in batch.streams:
-            raise DataError(f'The batch has no stream "{name}".', suggest(name, batch.streams))
-        stream = batch.streams[name]
+        stream = needed_stream(batch, name)
         width = stream.values.shape[2]
         if width % self.config.channels_per_sensor:
             raise DataError(
@@ -292,7 +268,9 @@ class Encoder(nn.Module):
                 f"{self.config.channels_per_sensor}.",
                 "Choose channels with data.window.channels, or set channels_per_sensor.",
             )
-        return _maps(stream, self.config.signals, batch.names), _present(stream)
+        # half precision would drown quiet bands
+        with torch.autocast(stream.values.device.type, enabled=False):
+            return _maps(stream, self.config.signals, batch.names), _present(stream)
 
     def _noise(self, keys_B: np.ndarray, values: Tensor) -> Tensor:
         strength = randomness.uniform(keys_B, "evi_mae/noise strength") * self.config.noise
@@ -302,9 +280,10 @@ class Encoder(nn.Module):
 
 
 def _present(stream: StreamBatch) -> Tensor:
+    has_rows_B1 = stream.mask_BT.any(1, keepdim=True)
     if stream.channel_mask_BC is None:
-        return torch.ones_like(stream.values[:, 0], dtype=torch.bool)
-    return stream.channel_mask_BC & stream.mask_BT.any(1, keepdim=True)
+        return has_rows_B1.expand(-1, stream.values.shape[2])
+    return stream.channel_mask_BC & has_rows_B1
 
 
 def _maps(stream: StreamBatch, settings: fbank.Config, names: tuple[str, ...]) -> Tensor:

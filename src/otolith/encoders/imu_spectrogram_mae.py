@@ -9,17 +9,14 @@ patches are neither embedded nor encoded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import pydantic
 import torch
 from pydantic import Field
-from pydantic_core import ArgsKwargs
 from torch import Tensor, nn
 
 from otolith.core.config import config
-from otolith.core.errors import suggest
 from otolith.encoders import Grid, Tokens, _imu_spectrograms
 from otolith.encoders._imu_spectrograms import SpectrogramProcessor
 from otolith.encoders._mae import (
@@ -31,6 +28,7 @@ from otolith.encoders._mae import (
     sine_positions,
 )
 from otolith.encoders._mae_masks import Masking
+from otolith.encoders._presets import fill_from_preset
 from otolith.windows.batch import Batch
 
 Positive = Annotated[int, Field(gt=0)]
@@ -84,14 +82,7 @@ class Config:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, data: Any) -> Any:
-        """Add the preset's values for keys that are not given."""
-        given = data.kwargs if isinstance(data, ArgsKwargs) else data
-        if not isinstance(given, Mapping) or not given.get("preset"):
-            return data
-        name = str(given["preset"])
-        if name not in PRESETS:
-            raise ValueError(f'there is no size called "{name}". {suggest(name, PRESETS)}')
-        return {**PRESETS[name], **given}
+        return fill_from_preset(data, PRESETS)
 
     def __post_init__(self) -> None:
         """Check that the sizes fit together."""

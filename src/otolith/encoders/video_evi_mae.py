@@ -12,13 +12,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from otolith.core.config import config
-from otolith.core.errors import DataError, suggest
+from otolith.core.errors import DataError
 from otolith.encoders import Grid, Tokens
 from otolith.encoders._evi_blocks import Block, sinusoid_table, take_rows, take_tokens, xavier
 from otolith.encoders._evi_crops import centre_boxes, crop, random_boxes
+from otolith.encoders._presets import fill_from_preset
 from otolith.encoders._tubelets import TubeletEmbedding, to_tubelets
-from otolith.encoders.imu_evi_mae import fill_preset
 from otolith.windows.batch import Batch, StreamBatch
+from otolith.windows.needed import needed_stream
 
 Count = Annotated[int, Field(gt=0)]
 Colour = tuple[float, float, float]
@@ -73,7 +74,7 @@ class Config:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, data: Any) -> Any:
-        return fill_preset(data, PRESETS)
+        return fill_from_preset(data, PRESETS)
 
     @pydantic.model_validator(mode="after")
     def _divides(self) -> Config:
@@ -130,12 +131,7 @@ class Encoder(nn.Module):
             DataError: The stream is missing, or a window has too few frames.
         """
         settings = self.config
-        if settings.stream not in batch.streams:
-            raise DataError(
-                f'The batch has no stream "{settings.stream}".',
-                suggest(settings.stream, batch.streams),
-            )
-        stream = batch.streams[settings.stream]
+        stream = needed_stream(batch, settings.stream)
         frames = self._frames(stream, batch.names)
         height, width = frames.shape[2:4]
         is_random = settings.crop == "random" and (

@@ -6,11 +6,11 @@ A recipe may name another one as `extends: <system>/<run>`, or a file beside it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otolith.core.config import apply_overrides, parse, read_yaml
+from otolith.core.config import apply_overrides, merge, parse, read_yaml
 from otolith.core.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def read_recipe(name: str | Path) -> dict[str, Any]:
         current, folder = data[_EXTENDS], path.parent
     merged: dict[str, Any] = {}
     for layer in reversed(layers):
-        merged = _merge(merged, layer)
+        merged = merge(merged, layer)
     return merged
 
 
@@ -97,16 +97,3 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
     recipe = parse(Recipe, data, source=f"The recipe {name}")
     short = str(name) if str(name) in recipe_names() else Path(name).stem
     return recipe, short
-
-
-def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of `top` over those of `base`; a component of another name replaces the old one."""
-    out = dict(base)
-    for key, value in top.items():
-        old = out.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            is_other = "name" in value and value["name"] != old.get("name", value["name"])
-            out[key] = dict(value) if is_other else _merge(old, value)
-        else:
-            out[key] = value
-    return out

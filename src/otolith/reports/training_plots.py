@@ -1,7 +1,8 @@
 """Pictures of a training run, drawn from `metrics.jsonl`, every N epochs and at the end.
 
 Files: `overall_loss.png`, `loss_components.png`, `per_dataset_losses.png`, `learning_rate.png`,
-`dataset_<name>_detail.png`.
+`dataset_<name>_detail.png`; of a masked autoencoder on spectrograms also
+`reconstruction_epoch_0010.png`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from otolith.core.files import atomic_path
 from otolith.reports.drawing import PALETTE
+from otolith.reports.reconstructions import draw_progress
 from otolith.training.callbacks import Callback, RunInfo
 from otolith.training.logs import read_records
 
@@ -32,11 +34,19 @@ class PlotCallback(Callback):
         every = run.config.plots_every_epochs
         if every and (record["epoch"] + 1) % every == 0:
             draw_run(run.folder)
+            _draw_reconstruction(run, record["epoch"] + 1)
 
     def on_end(self, run: RunInfo, metrics: Mapping[str, Any]) -> None:
         """Draw the finished run."""
-        del metrics
         draw_run(run.folder)
+        _draw_reconstruction(run, metrics["epochs"])
+
+
+def _draw_reconstruction(run: RunInfo, epoch: int) -> None:
+    """Draw what the model makes of the first held-out window, unless it was drawn already."""
+    path = run.folder / PLOTS / f"reconstruction_epoch_{epoch:04d}.png"
+    if run.preview is not None and not path.exists():
+        draw_progress(run.system, run.preview, path)
 
 
 def draw_run(folder: Path) -> list[Path]:

@@ -24,11 +24,12 @@ from torch import Tensor
 
 from otolith.core.config import config
 from otolith.core.errors import DataError
+from otolith.signals._frames import empty_maps, log2_
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # signals whose spectra are made at once, so that they stay in the cache
-_BLOCK = 16
+_BLOCK = 3
 
 
 @config
@@ -127,6 +128,12 @@ def fbank(signals_NL: Tensor, settings: Config, rate_hz: float | None = None) ->
     Raises:
         DataError: A segment is too short for one window, or the rate is not given.
     """
+    if signals_NL.shape[1] < settings.lowpass_zeros:
+        raise DataError(
+            f"A segment of {signals_NL.shape[1]} samples is too short for a map; "
+            f"{settings.lowpass_zeros} are needed.",
+            "Choose longer windows.",
+        )
     x_NL = signals_NL / settings.unit_m_s2 if settings.unit_m_s2 != 1.0 else signals_NL
     if settings.subtract_mean:
         x_NL = x_NL - x_NL.mean(1, keepdim=True)
@@ -134,7 +141,9 @@ def fbank(signals_NL: Tensor, settings: Config, rate_hz: float | None = None) ->
     if len(x_NM) <= _BLOCK or x_NM.requires_grad:
         levels = _decibels(x_NM, settings)
     else:
-        levels = x_NM.new_empty(len(x_NM), settings.num_frames, settings.num_bins)
+        shape = (len(x_NM), settings.num_frames, settings.num_bins)
+        is_plain = x_NM.device.type == "cpu" and x_NM.dtype == torch.float32
+        levels = empty_maps(shape) if is_plain else x_NM.new_empty(shape)
         for block, target in zip(x_NM.split(_BLOCK), levels.split(_BLOCK), strict=True):
             target.copy_(_decibels(block, settings))
     if (settings.mean_db, settings.std_db) == (0.0, 1.0):
@@ -188,7 +197,8 @@ def _decibels(x_NM: Tensor, settings: Config) -> Tensor:
     power = real.square().addcmul_(imaginary, imaginary)
     if settings.power == 1:
         power = power.clamp_(min=settings.floor**2).sqrt()
-    levels = power.clamp_(min=settings.floor).log10_().mul_(settings.db_per_decade)
+    scale = settings.db_per_decade * math.log10(2.0)
+    levels = log2_(power.clamp_(min=settings.floor)).mul_(scale)
     if settings.range_db is not None:
         levels = levels.maximum(levels.amax((1, 2), keepdim=True) - settings.range_db)
     missing = settings.num_frames - levels.shape[1]

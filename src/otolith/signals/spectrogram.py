@@ -1,9 +1,9 @@
 """Spectrograms of short windows: resampling, short-time transform, resizing, decibels.
 
-Everything up to the power is a product with small fixed matrices, which for frames of a few dozen
-samples is faster than a fast Fourier transform of the padded frame, and serves a whole batch at
-once. Lengths are seconds and frequencies Hz; `transform_sizes` says what they are in samples.
-Resampling follows Smith, "Digital Audio Resampling" (a sinc under a Hann window), with the
+Frames of a few dozen samples go through products with small fixed matrices (`_short_frames`), which
+is several times as fast as a fast Fourier transform of padded frames, and exact; longer ones through
+one product per frame. Lengths are seconds and frequencies Hz; `transform_sizes` says what they are in
+samples. Resampling follows Smith, "Digital Audio Resampling" (a sinc under a Hann window), with the
 definitions of torchaudio, so that published statistics of spectrograms stay valid.
 """
 
@@ -12,8 +12,7 @@ definitions of torchaudio, so that published statistics of spectrograms stay val
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated
@@ -26,12 +25,13 @@ from torch import Tensor
 
 from otolith.core.config import config
 from otolith.core.errors import DataError
+from otolith.signals import _short_frames
+from otolith.signals._frames import TransformSizes, empty_maps, hann_window, log2_, mirrored, resize
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _MAX_DENOMINATOR = 10_000
-_DB_PER_NEPER = 10.0 / math.log(10.0)
-_MAX_LAGS = 64  # longest frame, in samples, for which the way through lags is the faster one
-_BLOCK = 16  # frames whose lags are computed by one matrix product
+_DB_PER_OCTAVE = 10.0 * math.log10(2.0)
+_MAX_SHORT = 64  # longest frame, in samples, for which the way of short frames is the faster one
 _CHUNK_VALUES = 1 << 17  # spectrum values held at a time, so that they stay in the cache
 
 
@@ -76,21 +76,6 @@ class Config:
             raise ValueError("mean_db and std_db need the same number of values")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TransformSizes:
-    """A short-time transform in samples.
-
-    Args:
-        num_fft: Length of the padded frame.
-        frame: Length of the frame.
-        hop: Distance of neighbouring frames.
-    """
-
-    num_fft: int
-    frame: int
-    hop: int
-
-
 def transform_sizes(config: Config) -> TransformSizes:
     """Return the lengths of a transform in samples at its rate."""
     return TransformSizes(
@@ -127,22 +112,44 @@ def spectrogram(
         rows, columns = band_masks(band_draws, size, band_rows, band_columns)
         bands = rows[..., :, None] | columns[..., None, :]
         hidden = bands[..., None, :, :].expand(*x_CT.shape[:-1], *size).flatten(0, -3)
-    mean, std = statistics(x_CT[..., None], config)
-    num_channels = x_CT.shape[-2]
+    decibels = _Decibels(config, *statistics(x_CT[..., None], config), x_CT.shape, hidden)
+    return _maps(x_CT, rate_hz, config, decibels)
 
-    def finish(power_NRL: Tensor, first: int) -> Tensor:
-        """Overwrite the power with what it becomes."""
-        part = slice(first, first + len(power_NRL))
-        if hidden is not None:
-            power_NRL = power_NRL.masked_fill_(hidden[part], 0.0)
-        found = power_NRL.clamp_(min=config.floor_power).log_()
-        if mean is None or std is None:
-            return found.mul_(_DB_PER_NEPER)
-        channel = torch.arange(part.start, part.stop, device=found.device) % num_channels
-        which = channel if len(mean) > 1 else torch.zeros_like(channel)
-        return found.mul_((_DB_PER_NEPER / std)[which]).sub_((mean / std)[which])
 
-    return _maps(x_CT, rate_hz, config, finish)
+class _Decibels:
+    """Power -> what the settings want, in the same memory."""
+
+    def __init__(
+        self, config: Config, mean: Tensor | None, std: Tensor | None, shape: Sequence[int],
+        hidden_NRL: Tensor | None,
+    ) -> None:  # fmt: skip
+        self.floor = config.floor_power
+        self.hidden_NRL = hidden_NRL
+        self.num_channels = shape[-2]
+        one = torch.full((1, 1, 1), _DB_PER_OCTAVE)
+        is_plain = mean is None or std is None
+        self.scale_C11 = one if is_plain else _DB_PER_OCTAVE / std
+        self.shift_C11 = torch.zeros_like(one) if is_plain else -mean / std
+        self.scales = self.scale_C11.flatten().tolist()
+        self.shifts = list(self.shift_C11.flatten())
+
+    def many(self, power_NRL: Tensor, first: int) -> Tensor:
+        """Overwrite the power of maps, of which the first has this number."""
+        part = torch.arange(first, first + len(power_NRL), device=power_NRL.device)
+        if self.hidden_NRL is not None:
+            power_NRL = power_NRL.masked_fill_(self.hidden_NRL[part], 0.0)
+        channel = part % self.num_channels % len(self.scale_C11)
+        found = log2_(power_NRL.clamp_(min=self.floor))
+        scale, shift = (v.to(found)[channel] for v in (self.scale_C11, self.shift_C11))
+        return found.mul_(scale).add_(shift)
+
+    def one(self, power_RL: Tensor, number: int) -> None:
+        """Overwrite the power of one map."""
+        if self.hidden_NRL is not None:
+            power_RL.masked_fill_(self.hidden_NRL[number], 0.0)
+        found = log2_(power_RL.clamp_(min=self.floor))
+        channel = number % self.num_channels % len(self.scales)
+        torch.add(self.shifts[channel], found, alpha=self.scales[channel], out=found)
 
 
 def map_size(num_samples: int, rate_hz: float, config: Config) -> tuple[int, int]:
@@ -155,44 +162,37 @@ def map_size(num_samples: int, rate_hz: float, config: Config) -> tuple[int, int
 
 def power_map(x_CT: Tensor, rate_hz: float, config: Config) -> Tensor:
     """Return the resized power [..., C, R, L] of signals [..., C, T]; see `spectrogram`."""
-    return _maps(x_CT, rate_hz, config, lambda power_NRL, first: power_NRL)
+    return _maps(x_CT, rate_hz, config, None)
 
 
-def _maps(
-    x_CT: Tensor, rate_hz: float, config: Config, finish: Callable[[Tensor, int], Tensor]
-) -> Tensor:
-    """Maps of all signals, a few at a time so that they stay in the cache.
-
-    Args:
-        x_CT: Signals [..., C, T].
-        rate_hz: Their rate in Hz.
-        config: Settings.
-        finish: (power [N, R, L], number of its first signal) -> map.
-    """
+def _maps(x_CT: Tensor, rate_hz: float, config: Config, decibels: _Decibels | None) -> Tensor:
+    """Maps of all signals, a few at a time so that they stay in the cache; None = their power."""
     if x_CT.shape[-1] == 0:
         raise DataError("A window without samples has no spectrogram.", "Leave it out.")
     sizes = transform_sizes(config)
-    make = _map_of_lags if sizes.frame <= _MAX_LAGS else _map_of_frames
     with torch.autocast(x_CT.device.type, enabled=False):
         signal = resample_sinc(
             x_CT.to(_exact_type(x_CT)), rate_hz, config.rate_hz,
             filter_width=config.filter_width, rolloff=config.rolloff,
         ).flatten(0, -2)  # fmt: skip
         shape = map_size(x_CT.shape[-1], rate_hz, config)
+        is_short = sizes.frame <= _MAX_SHORT and signal.dtype == torch.float64
+        is_differentiated = torch.is_grad_enabled() and x_CT.requires_grad
+        if is_short and signal.device.type == "cpu" and not is_differentiated:
+            found = empty_maps((len(signal), *shape))
+            with torch.no_grad():
+                _short_frames.fill_maps(
+                    found, signal.detach(), sizes, decibels.one if decibels else None
+                )
+            return found.view(*x_CT.shape[:-1], *shape)
         step = max(1, _CHUNK_VALUES // (shape[0] * shape[1]))
-        if torch.is_grad_enabled() and x_CT.requires_grad:
-            pieces = signal.split(step)
-            parts = [finish(make(p, sizes, config).float(), i * step) for i, p in enumerate(pieces)]
-            return torch.cat(parts).view(*x_CT.shape[:-1], *shape)
-        # One buffer for all pieces, since fresh memory costs more than the arithmetic.
-        found = torch.empty((len(signal), *shape), dtype=torch.float32, device=x_CT.device)
-        buffer = signal.new_empty((min(step, len(signal)), *shape))
-        with torch.no_grad():
-            for first in range(0, len(signal), step):
-                target = found[first : first + step]
-                target.copy_(make(signal[first : first + step], sizes, config, buffer))
-                finish(target, first)
-    return found.view(*x_CT.shape[:-1], *shape)
+        make = _short_frames.power_map if is_short else _map_of_frames
+        parts = []
+        for first in range(0, len(signal), step):
+            part = signal[first : first + step]
+            power = make(part, sizes, config.num_rows, config.num_columns).float()
+            parts.append(decibels.many(power, first) if decibels else power)
+        return torch.cat(parts).view(*x_CT.shape[:-1], *shape)
 
 
 def _exact_type(x: Tensor) -> torch.dtype:
@@ -201,83 +201,10 @@ def _exact_type(x: Tensor) -> torch.dtype:
 
 
 def _map_of_frames(
-    x_NT: Tensor, sizes: TransformSizes, config: Config, buffer: Tensor | None = None
+    x_NT: Tensor, sizes: TransformSizes, num_rows: int | None, num_columns: int | None
 ) -> Tensor:
-    """Power of every frame, resized, [N, R, L]; for long frames, without using the buffer."""
-    del buffer
-    return resize(power_spectrogram(x_NT.float(), sizes), config.num_rows, config.num_columns)
-
-
-def _map_of_lags(
-    x_NT: Tensor, sizes: TransformSizes, config: Config, buffer: Tensor | None = None
-) -> Tensor:
-    """The same through the autocorrelation of the frames, [N, R, L]; for short frames.
-
-    The power is linear in the autocorrelation, of which a frame has only as many values as samples.
-    So the columns are resized there, and the rows within the matrix that leads to the power. In
-    float64 the cancellation in quiet rows stays far below the rounding of the usual way in float32.
-    """
-    num_frames = x_NT.shape[-1] // sizes.hop + 1
-    first, last = _mirrored(x_NT.shape[-1], sizes)
-    num_blocks = -(-num_frames // _BLOCK)
-    span = (_BLOCK - 1) * sizes.hop + sizes.frame
-    length = (num_blocks - 1) * _BLOCK * sizes.hop + span
-    padded = F.pad(x_NT[:, None], (first, last), mode="reflect").squeeze(1)
-    padded = F.pad(padded, (0, max(0, length + sizes.frame - padded.shape[1])))
-    shifted = padded.unfold(1, length, 1)[:, : sizes.frame]
-    products = (shifted * padded[:, None, :length]).transpose(0, 1).contiguous()
-    blocks = products.unfold(2, span, _BLOCK * sizes.hop)
-    weights = torch.from_numpy(_lag_weights(sizes.frame, sizes.hop)).to(x_NT)
-    lags = torch.bmm(blocks.reshape(sizes.frame, -1, span), weights)
-    lags = lags.view(sizes.frame, len(x_NT), -1)[..., :num_frames].transpose(0, 1)
-    lags = resize(lags, None, config.num_columns)
-    to_power = torch.from_numpy(_lags_to_power(sizes.num_fft, sizes.frame, config.num_rows))
-    out = None if buffer is None else buffer[: len(x_NT)]
-    return torch.matmul(to_power.to(x_NT), lags, out=out)
-
-
-@lru_cache(maxsize=32)
-def _lag_weights(frame: int, hop: int) -> np.ndarray:
-    """Weights [lags, inputs, outputs] of a block: products of the window at two places."""
-    window = _window(frame)
-    weights = np.zeros((frame, (_BLOCK - 1) * hop + frame, _BLOCK))
-    for lag in range(frame):
-        pair = window[: frame - lag] * window[lag:]
-        for output in range(_BLOCK):
-            weights[lag, output * hop : output * hop + frame - lag, output] = pair
-    return weights
-
-
-@lru_cache(maxsize=32)
-def _lags_to_power(num_fft: int, frame: int, num_rows: int | None) -> np.ndarray:
-    """Matrix [R, lags]: cosines, resized along the frequencies."""
-    angle = np.outer(np.arange(num_fft // 2 + 1), np.arange(frame)) % num_fft
-    cosines = np.cos(2.0 * np.pi / num_fft * angle) * np.where(np.arange(frame) == 0, 1.0, 2.0)
-    return resize(torch.from_numpy(cosines), num_rows, None).numpy()
-
-
-def _mirrored(num_samples: int, sizes: TransformSizes) -> tuple[int, int]:
-    """How many samples are mirrored before and behind a signal.
-
-    Raises:
-        DataError: The signal is too short for that.
-    """
-    num_frames = num_samples // sizes.hop + 1
-    first = sizes.num_fft // 2 - (sizes.num_fft - sizes.frame) // 2  # inputs before the centre
-    last = max(0, (num_frames - 1) * sizes.hop + sizes.frame - first - num_samples)
-    if max(first, last) >= num_samples:
-        raise DataError(
-            f"A window of {num_samples} samples is too short for frames of {sizes.frame}.",
-            "Use a longer window or a shorter frame.",
-        )
-    return first, last
-
-
-def _window(frame: int) -> np.ndarray:
-    """Periodic Hann window [frame]; a single sample is kept as it is."""
-    if frame == 1:
-        return np.ones(1)
-    return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(frame) / frame)
+    """Power of every frame, resized, [N, R, L]; for long frames."""
+    return resize(power_spectrogram(x_NT.float(), sizes), num_rows, num_columns)
 
 
 def resample_sinc(
@@ -316,13 +243,18 @@ def resample_sinc(
     if ratio == 1:
         return x_CT
     up, down = ratio.numerator, ratio.denominator
-    kernel, half = _sinc_kernel(up, down, filter_width, rolloff)
     num_out = math.ceil(num_samples * ratio)
     num_blocks = math.ceil(num_out / up)
+    # the kernel of an odd ratio is huge, but of a single block only the part on the signal is used
+    num_inputs = num_samples if num_blocks == 1 else down
+    kernel, half = _sinc_kernel(
+        up, down, filter_width, rolloff, min(num_inputs, down), min(num_out, up)
+    )
     needed = (num_blocks - 1) * down + kernel.shape[0]
     padded = F.pad(x_CT, (half, max(0, needed - half - num_samples)))
     frames = padded.unfold(-1, kernel.shape[0], down)[..., :num_blocks, :]
-    y = frames @ torch.from_numpy(kernel).to(x_CT)
+    with torch.autocast(x_CT.device.type, enabled=False):  # half precision would drown quiet bands
+        y = frames @ torch.from_numpy(kernel).to(x_CT)
     return y.flatten(-2)[..., :num_out]
 
 
@@ -332,12 +264,14 @@ def _ratio(rate_hz: float, new_rate_hz: float) -> Fraction:
 
 
 @lru_cache(maxsize=64)
-def _sinc_kernel(up: int, down: int, filter_width: int, rolloff: float) -> tuple[np.ndarray, int]:
-    """Weights [K, up] of `up` outputs from K inputs, and how many inputs lie before the first."""
+def _sinc_kernel(
+    up: int, down: int, filter_width: int, rolloff: float, num_inputs: int, num_outputs: int
+) -> tuple[np.ndarray, int]:
+    """Weights [K, outputs] of K inputs, and how many of these lie before the first output."""
     low = min(up, down) * rolloff
     half = math.ceil(filter_width * down / low)
-    inputs = np.arange(-half, half + down, dtype=np.float64)[:, None] / down
-    outputs = np.arange(up, dtype=np.float64)[None, :] / up
+    inputs = np.arange(-half, half + num_inputs, dtype=np.float64)[:, None] / down
+    outputs = np.arange(num_outputs, dtype=np.float64)[None, :] / up
     t = np.clip((inputs - outputs) * low, -filter_width, filter_width)
     window = np.cos(t * np.pi / filter_width / 2) ** 2
     return np.ascontiguousarray(np.sinc(t) * window * (low / down)), half
@@ -360,7 +294,7 @@ def power_spectrogram(x_CT: Tensor, sizes: TransformSizes) -> Tensor:
     """
     num_samples = x_CT.shape[-1]
     num_frames = num_samples // sizes.hop + 1
-    first, last = _mirrored(num_samples, sizes)
+    first, last = mirrored(num_samples, sizes)
     flat = x_CT.reshape(-1, 1, num_samples)
     padded = F.pad(flat, (first, last), mode="reflect").squeeze(1)
     frames = padded.unfold(-1, sizes.frame, sizes.hop)[:, :num_frames].transpose(-1, -2)
@@ -376,17 +310,7 @@ def _fourier_basis(num_fft: int, frame: int) -> np.ndarray:
     """Windowed cosines and sines [2 * bins, frame], float64."""
     time = np.arange(frame)
     angle = 2.0 * np.pi / num_fft * (np.outer(np.arange(num_fft // 2 + 1), time) % num_fft)
-    return np.concatenate([np.cos(angle), np.sin(angle)]) * _window(frame)
-
-
-def resize(power_FN: Tensor, num_rows: int | None, num_columns: int | None) -> Tensor:
-    """Scale maps [..., F, N] to [..., rows, columns], bilinear and without aliasing; None = keep."""
-    size = (num_rows or power_FN.shape[-2], num_columns or power_FN.shape[-1])
-    if size == tuple(power_FN.shape[-2:]):
-        return power_FN
-    flat = power_FN.reshape(-1, 1, *power_FN.shape[-2:])
-    scaled = F.interpolate(flat, size, mode="bilinear", antialias=True, align_corners=False)
-    return scaled.view(*power_FN.shape[:-2], *size)
+    return np.concatenate([np.cos(angle), np.sin(angle)]) * hann_window(frame)
 
 
 def band_masks(
@@ -415,7 +339,7 @@ def band_masks(
 
 def to_decibels(power: Tensor, floor_power: float = 1e-10) -> Tensor:
     """Return 10 log10 of the power, at least that of `floor_power`."""
-    return power.clamp(min=floor_power).log_().mul_(_DB_PER_NEPER)
+    return log2_(power.clamp(min=floor_power)).mul_(_DB_PER_OCTAVE)
 
 
 def normalise(decibels_CRL: Tensor, config: Config) -> Tensor:

@@ -10,8 +10,9 @@ from pydantic import Field
 from torch import Tensor
 
 from otolith.core.config import config
-from otolith.core.errors import DataError, suggest
+from otolith.core.errors import DataError
 from otolith.windows.batch import Batch
+from otolith.windows.needed import needed_stream
 
 
 @config
@@ -23,7 +24,7 @@ class ContextConfig:
         width: Number of columns that are used.
         first_column: First column that is used; with `width` 1024 the RGB half of I3D begins at 0,
             the flow half at 1024.
-        stream_width: Columns that the stream must have; None = `first_column + width` at least.
+        stream_width: Columns that the stream must have; None = `first_column + width`.
     """
 
     stream: str = "omnivore"
@@ -40,21 +41,14 @@ def read_context(batch: Batch, config: ContextConfig | None) -> Tensor | None:
     """
     if config is None:
         return None
-    if config.stream not in batch.streams:
-        raise DataError(
-            f'The batch has no stream "{config.stream}".',
-            f"Name it in data.window.streams. {suggest(config.stream, sorted(batch.streams))}",
-        )
-    stream = batch.streams[config.stream]
+    stream = needed_stream(batch, config.stream)
     end = config.first_column + config.width
-    found = stream.values.shape[-1]
-    if stream.values.ndim != 3 or (
-        found < end if config.stream_width is None else found != config.stream_width
-    ):
-        wanted = f"at least {end}" if config.stream_width is None else str(config.stream_width)
+    found, wanted = stream.values.shape[-1], config.stream_width or end
+    if stream.values.ndim != 3 or found != wanted or wanted < end:
         raise DataError(
             f'The stream "{config.stream}" has {found} columns, the model needs {wanted}.',
-            "Use the features that the model was made for, or set context.width.",
+            "Use the features that the model was made for, or set context.width (and "
+            "context.stream_width for a part of the columns).",
         )
     count_B = stream.mask_BT.sum(1)
     if bool((count_B == 0).any()):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor
 
-from otolith.core.errors import CheckpointError
+from otolith.core.errors import CheckpointError, ConfigError, suggest
 from otolith.core.files import atomic_path
 from otolith.systems import SYSTEMS, KeyReport, System
 from otolith.systems._official import read_official_checkpoint, read_official_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def import_official(
@@ -32,7 +30,8 @@ def import_official(
         The system, and what happened to every key.
 
     Raises:
-        CheckpointError: The file is no such checkpoint, or weights are missing.
+        CheckpointError: The file is no such checkpoint, or weights are missing or no numbers.
+        ConfigError: A setting is given that the system does not read.
     """
     sections = read_official_checkpoint(source)
     given = {**read_official_settings(source), **(settings or {})}
@@ -46,7 +45,17 @@ def import_official(
     state: Mapping[str, Tensor] = sections.get("model_state_dict", only)
     if component.official_has_sections:
         state = {f"{s}.{key}": value for s, part in sections.items() for key, value in part.items()}
-    made, report = component.from_official(state, given)
+    recorded = _Recorded(given)
+    try:
+        made, report = component.from_official(state, recorded)
+        _require_finite(made, report)
+    except (CheckpointError, ConfigError) as error:
+        raise CheckpointError(f"{source} as {name}: {error.fact}", error.remedy) from None
+    if unused := [key for key in settings or {} if key not in recorded.seen]:
+        raise ConfigError(
+            f'{name} reads no setting "{unused[0]}" of this checkpoint.',
+            suggest(unused[0], recorded.seen) if recorded.seen else "Leave it out.",
+        )
     return made.eval(), report
 
 
@@ -67,6 +76,35 @@ def export_official(system: System, target: Path) -> int:
     with atomic_path(target) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)
     return len(state)
+
+
+class _Recorded(Mapping[str, Any]):
+    """Settings that remember which of them were asked for, so that none is ignored silently."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values_by_name = values
+        self.seen: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.seen.add(name)
+        return self.values_by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+
+def _require_finite(system: System, report: KeyReport) -> None:
+    """Refuse weights that are no numbers; training that failed leaves such files."""
+    own = system.state_dict()
+    bad = [key for key, ours in report.loaded.items() if not bool(own[ours].isfinite().all())]
+    if bad:
+        raise CheckpointError(
+            f"{len(bad)} weights hold values that are no numbers, such as {bad[0]}.",
+            "Give an older checkpoint of that training.",
+        )
 
 
 def _with_official_form() -> list[str]:

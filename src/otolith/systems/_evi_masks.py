@@ -17,6 +17,7 @@ from torch import Tensor
 
 from otolith.core import randomness
 from otolith.core.config import config
+from otolith.core.errors import ConfigError
 from otolith.encoders._tubelets import tube_mask
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
@@ -86,6 +87,24 @@ class Masks:
     nodes_BS: Tensor | None = None
 
 
+def require_both_parts(mask: TokenMask, setting: str) -> None:
+    """Refuse settings that hide everything or nothing.
+
+    Args:
+        mask: Any mask that the settings give.
+        setting: Name of the setting, for the message.
+
+    Raises:
+        ConfigError: No token is visible, or none is hidden.
+    """
+    visible, hidden = mask.keep_BK.shape[1], mask.hidden_BM.shape[1]
+    if not visible or not hidden:
+        raise ConfigError(
+            f"{setting} leaves {visible} of {visible + hidden} tokens visible.",
+            "Choose a share that hides some and leaves some.",
+        )
+
+
 def from_noise(noise_BN: Tensor, ratio: float) -> TokenMask:
     """Keep the tokens with the smallest noise: floor(N (1 - ratio)), by rising noise."""
     num_kept = int(noise_BN.shape[1] * (1 - ratio))
@@ -101,19 +120,22 @@ def from_hidden(hidden_BN: Tensor) -> TokenMask:
 
 
 def draw_imu(keys_B: np.ndarray, grid: tuple[int, int], c: Config) -> TokenMask:
-    """Draw the mask of motion tokens on a grid of frequency x time."""
+    """Draw the mask of motion tokens on a grid of frequency x time.
+
+    Where rows and columns hide more than the share, some of theirs are visible, chosen at random.
+    """
     rows, columns = grid
     noise_BRC = randomness.uniform(keys_B, "evi_mae/imu", grid)
     scale = _SHARE_OF_BOTH if c.imu_kind == "time_frequency" else 1.0
+    chosen_BRC = np.zeros_like(noise_BRC, dtype=bool)
     if c.imu_kind in {"time", "time_frequency"}:
         order_BC = randomness.uniform(keys_B, "evi_mae/columns", (columns,)).argsort(1).argsort(1)
-        chosen_BC = order_BC < int(columns * c.imu_ratio * scale)
-        noise_BRC = np.where(chosen_BC[:, None, :], _BEHIND_ALL, noise_BRC)
+        chosen_BRC |= (order_BC < int(columns * c.imu_ratio * scale))[:, None, :]
     if c.imu_kind in {"frequency", "time_frequency"}:
         order_BR = randomness.uniform(keys_B, "evi_mae/rows", (rows,)).argsort(1).argsort(1)
-        chosen_BR = order_BR < int(rows * c.imu_ratio * scale)
-        noise_BRC = np.where(chosen_BR[:, :, None], _BEHIND_ALL, noise_BRC)
-    return from_noise(torch.from_numpy(noise_BRC.reshape(len(keys_B), -1)), c.imu_ratio)
+        chosen_BRC |= (order_BR < int(rows * c.imu_ratio * scale))[:, :, None]
+    noise_BN = (noise_BRC + _BEHIND_ALL * chosen_BRC).reshape(len(keys_B), -1)
+    return from_noise(torch.from_numpy(noise_BN), c.imu_ratio)
 
 
 def draw_video(keys_B: np.ndarray, grid: tuple[int, int, int], c: Config) -> TokenMask:

@@ -4,20 +4,83 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from torch import Tensor
 
+from otolith.core.config import config
 from otolith.core.errors import CheckpointError
+from otolith.systems._official import axes_of, stated
 
 _HEAD_WIDTH = 64
-_MODALITIES = {"both": "both", "imu": "imu", "video": "video"}
 _KINDS = {
     "unstructured": "unstructured",
     "time": "time",
     "freq": "frequency",
     "tf": "time_frequency",
 }
+
+Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@config
+class Imu:
+    """The authors' settings of motion."""
+
+    target_length: Count = 320
+    plot_height: Count = 128
+    encoder_num_heads: Count | None = None
+    masking_ratio: float = 0.75
+    mask_mode: Literal["unstructured", "time", "freq", "tf"] = "unstructured"
+    imu_graph_masking_ratio: float = 0.5
+    imu_graph_net: str = ""
+
+
+@config
+class Video:
+    """The authors' settings of video and of what both modalities share."""
+
+    num_frames: Count = 16
+    img_size: Count = 224
+    mlp_ratio: Positive = 4.0
+    encoder_num_heads: Count | None = None
+    decode_num_heads: Count | None = None
+    pretrain_modality: Literal["both", "imu", "video"] = "both"
+    masking_ratio: float = 0.9
+
+
+@config
+class Graph:
+    """The authors' settings of the sensor graph."""
+
+    attention_heads: Count = 2
+    feat_dropout: float = 0.2
+    attn_dropout: float = 0.1
+    gin_eps: float = 0.0
+
+
+@config
+class Authors:
+    """The authors' settings that the weights do not show."""
+
+    imu: dict[str, Any] = Field(default_factory=dict)
+    video: dict[str, Any] = Field(default_factory=dict)
+    graph: dict[str, Any] = Field(default_factory=dict)
+    layer_norm_eps: Positive = 1e-5
+    unit_m_s2: Positive = 1.0
+    dataset_mean: float = 0.0
+    dataset_std: Positive = 1.0
+    norm_pix_loss: bool = True
+    pixel_norm_eps: float = 1e-6
+    contrast_temperature: Positive = 0.05
+    contrast_bidirectional: bool = False
+    graph_loss_alpha: float = 1.0
+    mae_loss_weight: float = 1.0
+    contrast_loss_weight: float = 0.01
+    graph_loss_weight: float = 10.0
+    graph_dropout_override: float | None = None
 
 
 def encoder_settings(
@@ -33,51 +96,44 @@ def encoder_settings(
     Raises:
         CheckpointError: The weights are of another system, or no size can be found.
     """
-    imu, video = _mapping(settings, "imu"), _mapping(settings, "video")
-    for key in ("patch_embed_a.proj.weight", "patch_embed_video.proj.weight"):
-        if key not in state:
-            raise CheckpointError(
-                f"The weights have no {key}, so they are no EVI-MAE checkpoint.",
-                "Give the system that the checkpoint belongs to.",
-            )
-    imu_kernel = state["patch_embed_a.proj.weight"].shape
-    video_kernel = state["patch_embed_video.proj.weight"].shape
-    eps = float(settings.get("layer_norm_eps", 1e-5))
-    common = {"mlp_ratio": float(video.get("mlp_ratio", 4.0)), "eps": eps}
-    width = int(video_kernel[0])
+    given, imu, video = _authors(settings)
+    imu_kernel = axes_of(state, "patch_embed_a.proj.weight", 4)
+    video_kernel = axes_of(state, "patch_embed_video.proj.weight", 5)
+    common = {"mlp_ratio": video.mlp_ratio, "eps": given.layer_norm_eps}
+    width = video_kernel[0]
     graph = graph_settings(state, settings)
     return {
         "modalities": modalities,
         "upstream_quirks": () if modalities == "both" else ("skip_unified_block",),
         "imu": {
-            "channels_per_sensor": int(imu_kernel[1]),
+            "channels_per_sensor": imu_kernel[1],
             "statistics": "fixed",
             "signals": {
-                "num_frames": int(imu.get("target_length", 320)),
-                "num_bins": int(imu.get("plot_height", 128)),
+                "num_frames": imu.target_length,
+                "num_bins": imu.plot_height,
                 "padding_db": 0.0,
-                "unit_m_s2": float(settings.get("unit_m_s2", 1.0)),
-                "mean_db": float(settings.get("dataset_mean", 0.0)),
-                "std_db": float(settings.get("dataset_std", 1.0)),
+                "unit_m_s2": given.unit_m_s2,
+                "mean_db": given.dataset_mean,
+                "std_db": given.dataset_std,
             },
-            "patch": tuple(imu_kernel[2:]),
-            "width": int(imu_kernel[0]),
+            "patch": imu_kernel[2:],
+            "width": imu_kernel[0],
             "depth": _depth(state, "blocks_a"),
-            "num_heads": _heads(imu, int(imu_kernel[0])),
+            "num_heads": _heads("imu", imu.encoder_num_heads, imu_kernel[0]),
             **common,
         },
         "video": {
-            "num_frames": int(video.get("num_frames", 16)),
-            "size_px": int(video.get("img_size", 224)),
-            "tubelet": tuple(video_kernel[2:]),
+            "num_frames": video.num_frames,
+            "size_px": video.img_size,
+            "tubelet": video_kernel[2:],
             "width": width,
             "depth": _depth(state, "blocks_video"),
-            "num_heads": _heads(video, width),
+            "num_heads": _heads("video", video.encoder_num_heads, width),
             **common,
         },
         "graph": None if modalities == "video" else graph,
         "depth": _depth(state, "blocks_u"),
-        "num_heads": _heads(video, width),
+        "num_heads": _heads("video", video.encoder_num_heads, width),
         **common,
     }
 
@@ -95,44 +151,39 @@ def pretraining_settings(
             "The weights have no decoder_embed.weight, so they are no pretraining checkpoint.",
             "Use the system evi_mae_classifier for fine-tuned weights.",
         )
-    imu, video = _mapping(settings, "imu"), _mapping(settings, "video")
-    modalities = str(video.get("pretrain_modality", "both"))
-    if modalities not in _MODALITIES:
-        raise CheckpointError(
-            f'The settings say pretrain_modality = "{modalities}".', "Give both, imu or video."
-        )
-    width = int(state["decoder_embed.weight"].shape[0])
-    rows, columns = state["patch_embed_a.proj.weight"].shape[2:]
+    given, imu, video = _authors(settings)
+    width = axes_of(state, "decoder_embed.weight", 2)[0]
+    rows, columns = axes_of(state, "patch_embed_a.proj.weight", 4)[2:]
     return {
-        "encoder": encoder_settings(state, settings, modalities=modalities),
+        "encoder": encoder_settings(state, settings, modalities=video.pretrain_modality),
         "decoder": {
             "width": width,
             "depth": _depth(state, "decoder_blocks"),
-            "num_heads": int(video.get("decode_num_heads", max(1, width // _HEAD_WIDTH))),
-            "mlp_ratio": float(video.get("mlp_ratio", 4.0)),
-            "num_channels": int(state["decoder_pred_a.weight"].shape[0]) // (rows * columns),
-            "eps": float(settings.get("layer_norm_eps", 1e-5)),
+            "num_heads": video.decode_num_heads or max(1, width // _HEAD_WIDTH),
+            "mlp_ratio": video.mlp_ratio,
+            "num_channels": axes_of(state, "decoder_pred_a.weight", 2)[0] // (rows * columns),
+            "eps": given.layer_norm_eps,
         },
         "masking": {
-            "imu_ratio": float(imu.get("masking_ratio", 0.75)),
-            "imu_kind": _KINDS[str(imu.get("mask_mode", "unstructured"))],
-            "video_ratio": float(video.get("masking_ratio", 0.9)),
+            "imu_ratio": imu.masking_ratio,
+            "imu_kind": _KINDS[imu.mask_mode],
+            "video_ratio": video.masking_ratio,
             "video_kind": "unstructured",
-            "node_ratio": float(imu.get("imu_graph_masking_ratio", 0.5)),
+            "node_ratio": imu.imu_graph_masking_ratio,
             "nodes_per": "batch",
         },
         "reconstruction": {
-            "is_target_normalised": bool(settings.get("norm_pix_loss", True)),
-            "eps": float(settings.get("pixel_norm_eps", 1e-6)),
+            "is_target_normalised": given.norm_pix_loss,
+            "eps": given.pixel_norm_eps,
         },
         "contrast": {
-            "temperature": float(settings.get("contrast_temperature", 0.05)),
-            "both_directions": bool(settings.get("contrast_bidirectional", False)),
+            "temperature": given.contrast_temperature,
+            "both_directions": given.contrast_bidirectional,
         },
-        "graph_loss": {"alpha": float(settings.get("graph_loss_alpha", 1))},
-        "reconstruction_weight": float(settings.get("mae_loss_weight", 1.0)),
-        "contrast_weight": float(settings.get("contrast_loss_weight", 0.01)),
-        "graph_weight": float(settings.get("graph_loss_weight", 10.0)),
+        "graph_loss": {"alpha": given.graph_loss_alpha},
+        "reconstruction_weight": given.mae_loss_weight,
+        "contrast_weight": given.contrast_loss_weight,
+        "graph_weight": given.graph_loss_weight,
         "upstream_quirks": ("contrast_with_itself",),
     }
 
@@ -141,41 +192,41 @@ def graph_settings(
     state: Mapping[str, Tensor], settings: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """Return the settings of the sensor graph of official weights; None if it is off."""
-    layers = {key.split(".")[1] for key in state if key.startswith("graph_encoder.")}
-    if not layers:
+    keys = sorted(key for key in state if key.startswith("graph_encoder."))
+    if not keys:
         return None
-    (kind,) = layers
-    stated = str(_mapping(settings, "imu").get("imu_graph_net", ""))
-    has_vectors = any(key.endswith("attn_l") for key in state)
-    found = {"layers": "gin", "gcn_layers": "gcn"}.get(kind, "gat" if has_vectors else "dotgat")
-    if stated and stated != found:
+    kinds = sorted({key.split(".")[1] for key in keys})
+    norms = [key for key in keys if re.search(r"\.\d+\.(apply_func\.)?norm\.weight$", key)]
+    if len(kinds) != 1 or not norms:
         raise CheckpointError(
-            f"The settings say imu_graph_net = {stated}, the weights have {found}.",
+            f"The weights of graph_encoder are of no known sensor graph ({', '.join(kinds)}).",
+            "Give a checkpoint of this model.",
+        )
+    given, imu, _ = _authors(settings)
+    graph = stated(given.graph, Graph, "the graph of EVI-MAE")
+    has_vectors = any(key.endswith("attn_l") for key in state)
+    found = {"layers": "gin", "gcn_layers": "gcn"}.get(kinds[0], "gat" if has_vectors else "dotgat")
+    if imu.imu_graph_net not in ("", found):
+        raise CheckpointError(
+            f"The settings say imu_graph_net = {imu.imu_graph_net}, the weights have {found}.",
             "Give the settings that belong to this checkpoint.",
         )
-    graph = _mapping(settings, "graph")
-    last = sorted(key for key in state if key.startswith(f"graph_encoder.{kind}."))
-    norms = [key for key in last if re.search(r"\.\d+\.(apply_func\.)?norm\.weight$", key)]
+    override = given.graph_dropout_override
     return {
         "net": found,
         "width": int(state[norms[-1]].shape[0]),
-        "depth": _depth(state, f"graph_encoder.{kind}"),
-        "num_heads": int(graph.get("attention_heads", 2)),
-        "dropout": float(
-            _first(settings.get("graph_dropout_override"), graph.get("feat_dropout"), 0.2)
-        ),
-        "attention_dropout": float(graph.get("attn_dropout", 0.1)),
-        "self_weight": float(graph.get("gin_eps", 0.0)),
+        "depth": _depth(state, f"graph_encoder.{kinds[0]}"),
+        "num_heads": graph.attention_heads,
+        "dropout": graph.feat_dropout if override is None else override,
+        "attention_dropout": graph.attn_dropout,
+        "self_weight": graph.gin_eps,
     }
 
 
-def _first(*values: Any) -> Any:
-    return next(value for value in values if value is not None)
-
-
-def _mapping(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = settings.get(name)
-    return value if isinstance(value, Mapping) else {}
+def _authors(settings: Mapping[str, Any]) -> tuple[Authors, Imu, Video]:
+    given = stated(settings, Authors, "EVI-MAE")
+    imu = stated(given.imu, Imu, "motion in EVI-MAE")
+    return given, imu, stated(given.video, Video, "video in EVI-MAE")
 
 
 def _depth(state: Mapping[str, Tensor], prefix: str) -> int:
@@ -189,11 +240,11 @@ def _depth(state: Mapping[str, Tensor], prefix: str) -> int:
     return max(numbers) + 1
 
 
-def _heads(given: Mapping[str, Any], width: int) -> int:
-    heads = given.get("encoder_num_heads")
-    if heads is None and width % _HEAD_WIDTH:
+def _heads(part: str, given: int | None, width: int) -> int:
+    if given is None and width % _HEAD_WIDTH:
         raise CheckpointError(
             f"The number of heads of an EVI-MAE encoder of width {width} is not known.",
-            "Give the authors' settings with encoder_num_heads.",
+            f"Give it in hyperparameters.json beside the file, or with --setting "
+            f"{part}.encoder_num_heads=N.",
         )
-    return int(heads) if heads is not None else width // _HEAD_WIDTH
+    return given or width // _HEAD_WIDTH

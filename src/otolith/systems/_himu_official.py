@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from otolith.core.config import config
 from otolith.core.errors import CheckpointError
 from otolith.encoders._mae import sine_positions
 from otolith.systems import KeyReport
-from otolith.systems._official import convert_from_official, convert_to_official, require_all
+from otolith.systems._official import (
+    axes_of,
+    convert_from_official,
+    convert_to_official,
+    require_all,
+    stated,
+)
 
 Names = Callable[[str], tuple[str, ...]]
 IMAGE_SIZE = (128, 320)
@@ -54,6 +62,42 @@ _HEAD = [
     (r"^head\.projector\.linear\.", "interfuse.0."),
     (r"^head\.projector\.norm\.", "interfuse.1."),
 ]  # fmt: skip
+
+
+Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@config
+class Spectrum:
+    """The authors' settings of the transform; rates in Hz, the window in s, lengths in samples."""
+
+    sampling_rate: Positive = 50
+    window_size: Positive = 2
+    temporal_points: Count = 160
+    win_length: Count = 24
+    hop_length: Count = 1
+    n_fft: Count = 256
+
+
+@config
+class Authors:
+    """Settings of the authors that the weights do not show."""
+
+    img_size: tuple[Count, Count] = IMAGE_SIZE
+    num_heads: Count | None = None
+    decoder_num_heads: Count = 16
+    layer_norm_eps: Positive = 1e-6
+    drop_path_rate: float = 0.0
+    no_shift: bool = False
+    norm_pix_loss: bool = True
+    mask_2d: bool = False
+    mask_ratio: float | None = None
+    mask_t_prob: float | None = None
+    mask_f_prob: float | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    spectrogram: dict[str, Any] = Field(default_factory=dict)
 
 
 def pretrain_names(key: str) -> tuple[str, ...]:
@@ -117,73 +161,81 @@ def pretrain_settings(state: Mapping[str, Tensor], settings: Mapping[str, Any]) 
     """
     _require_keys(state, "decoder_embed.weight", "decoder_pred.weight", "mask_token")
     encoder = encoder_settings(state, settings)
-    width, decoder_width = encoder["width"], int(state["mask_token"].shape[-1])
+    given = stated(settings, Authors, "HIMU-MAE")
+    width, decoder_width = encoder["width"], axes_of(state, "mask_token", 3)[-1]
     is_window = "decoder_blocks.0.attn.tau" in state
-    heads = settings.get("decoder_num_heads", 16)
+    heads = given.decoder_num_heads
     if is_window:
         heads = int(state["decoder_blocks.0.attn.tau"].shape[0])
-    context = int(state["decoder_embed.weight"].shape[1]) - width
-    hidden = int(state["decoder_blocks.0.mlp.fc1.weight"].shape[0])
+    context = axes_of(state, "decoder_embed.weight", 2)[1] - width
+    hidden = axes_of(state, "decoder_blocks.0.mlp.fc1.weight", 2)[0]
     return {
         "encoder": encoder,
         "decoder": {
             "kind": "window" if is_window else "plain",
             "width": decoder_width,
-            "num_heads": int(heads),
+            "num_heads": heads,
             "num_layers": _num_blocks(state, "decoder_blocks"),
             "feedforward_ratio": hidden / decoder_width,
-            "shift": (0, 0) if settings.get("no_shift") else (2, 0),
-            "norm_eps": float(settings.get("layer_norm_eps", 1e-6)),
+            "shift": (0, 0) if given.no_shift else (2, 0),
+            "norm_eps": given.layer_norm_eps,
         },
-        "masking": _masking(settings),
+        "masking": _masking(given),
         "context": context_settings(context),
-        "is_target_normalised": bool(settings.get("norm_pix_loss", True)),
+        "is_target_normalised": given.norm_pix_loss,
     }
 
 
 def encoder_settings(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Find the settings of the encoder of any official checkpoint; see `pretrain_settings`."""
     _require_keys(state, "patch_embed.proj.weight", "pos_embed", "blocks.0.mlp.fc1.weight")
-    width, channels, side, _ = state["patch_embed.proj.weight"].shape
-    rows, columns = (int(x) for x in settings.get("img_size", IMAGE_SIZE))
+    width, channels, side, _ = axes_of(state, "patch_embed.proj.weight", 4)
+    given = stated(settings, Authors, "HIMU-MAE")
+    rows, columns = given.img_size
     grid = (rows // side, columns // side)
-    table = state["pos_embed"]
-    if grid[0] * grid[1] + 1 != table.shape[1]:
+    _, num_places, table_width = axes_of(state, "pos_embed", 3)
+    num_places -= 1
+    if table_width != width:
         raise CheckpointError(
-            f"pos_embed has {table.shape[1] - 1} places, a map of {rows} x {columns} has "
+            f"The weights pos_embed are {table_width} wide and patch_embed.proj.weight {width}.",
+            "Give a checkpoint of this model.",
+        )
+    if grid[0] * grid[1] != num_places:
+        raise CheckpointError(
+            f"pos_embed has {num_places} places, a map of {rows} x {columns} has "
             f"{grid[0] * grid[1]} patches of {side}.",
             "Say the size of the map with --setting img_size=[rows, columns].",
         )
+    table = state["pos_embed"]
     trained = not table.is_meta and not torch.allclose(
         table[0].float(), sine_positions(grid, width), atol=1e-4
     )
-    spectrum = settings.get("spectrogram", {})
-    rate_hz, window_s = spectrum.get("sampling_rate", 50), spectrum.get("window_size", 2)
-    points = spectrum.get("temporal_points", 160)
+    spectrum = stated(given.spectrogram, Spectrum, "HIMU-MAE, spectrogram")
+    rate_hz, window_s = spectrum.sampling_rate, spectrum.window_size
     # The authors truncate; for some rates that is one less than what they ask for.
-    rate = float(int(rate_hz * (points * window_s / (window_s * rate_hz))))
+    rate = float(int(rate_hz * (spectrum.temporal_points * window_s / (window_s * rate_hz))))
     return {
-        "patch_px": int(side),
-        "width": int(width),
+        "patch_px": side,
+        "width": width,
         "num_layers": _num_blocks(state, "blocks"),
-        "num_heads": _num_heads(int(width), settings),
-        "feedforward_ratio": state["blocks.0.mlp.fc1.weight"].shape[0] / width,
-        "norm_eps": float(settings.get("layer_norm_eps", 1e-6)),
-        "drop_path": float(settings.get("drop_path_rate", 0.0)),
+        "num_heads": _num_heads(width, given),
+        "feedforward_ratio": axes_of(state, "blocks.0.mlp.fc1.weight", 2)[0] / width,
+        "norm_eps": given.layer_norm_eps,
+        "drop_path": given.drop_path_rate,
         "has_trainable_positions": trained,
         "processor": {
-            "num_channels": int(channels),
-            "window_s": float(window_s),
-            "rate_hz": float(rate_hz),
+            "num_channels": channels,
+            "window_s": window_s,
+            "rate_hz": rate_hz,
             "spectrogram": {
                 "rate_hz": rate,
-                "frame_s": spectrum.get("win_length", 24) / rate,
-                "hop_s": spectrum.get("hop_length", 1) / rate,
-                "bin_hz": rate / spectrum.get("n_fft", 256),
+                "frame_s": spectrum.win_length / rate,
+                "hop_s": spectrum.hop_length / rate,
+                "bin_hz": rate / spectrum.n_fft,
                 "num_rows": rows,
                 "num_columns": columns,
-                "mean_db": tuple(settings.get("mean") or ()),
-                "std_db": tuple(settings.get("std") or ()),
+                "mean_db": given.mean,
+                "std_db": given.std,
             },
         },
     }
@@ -213,32 +265,32 @@ def head_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
             and state[k].ndim == 2
         )  # fmt: skip
         widths = [int(state[f"late_fusion.model.{i}.weight"].shape[0]) for i in stages]
-        first = int(state["late_fusion.model.0.weight"].shape[1])
+        first = axes_of(state, "late_fusion.model.0.weight", 2)[1]
         return {"kind": "mlp", "hidden_widths": tuple(widths[:-1]), "num_classes": widths[-1],
                 "joint_width": first}  # fmt: skip
     if "interfuse.0.weight" in state:
-        return {"kind": "projector", "num_classes": int(state["head.weight"].shape[0]),
-                "joint_width": int(state["interfuse.0.weight"].shape[1])}  # fmt: skip
+        return {"kind": "projector", "num_classes": axes_of(state, "head.weight", 2)[0],
+                "joint_width": axes_of(state, "interfuse.0.weight", 2)[1]}  # fmt: skip
     if "omni_classifier.weight" in state:
-        classes, video = state["omni_classifier.weight"].shape
+        classes, video = axes_of(state, "omni_classifier.weight", 2)
         kind = "late_learned" if "late_fusion.1.weight" in state else "late_sum"
-        return {"kind": kind, "num_classes": int(classes), "video_width": int(video)}
+        return {"kind": kind, "num_classes": classes, "video_width": video}
     if "head.1.weight" in state:
-        return {"kind": "imu", "num_classes": int(state["head.1.weight"].shape[0])}
+        return {"kind": "imu", "num_classes": axes_of(state, "head.1.weight", 2)[0]}
     raise CheckpointError(
         "The weights hold no head of a HIMU-MAE classifier.",
         "Give a probing or fine-tuning checkpoint, or convert it as himu_mae.",
     )
 
 
-def _masking(settings: Mapping[str, Any]) -> dict[str, Any]:
-    kind = "grid" if settings.get("mask_2d") else "random"
-    given = {
-        "share": settings.get("mask_ratio"),
-        "frequency_share": settings.get("mask_t_prob"),
-        "time_share": settings.get("mask_f_prob"),
+def _masking(given: Authors) -> dict[str, Any]:
+    shares = {
+        "share": given.mask_ratio,
+        "frequency_share": given.mask_t_prob,
+        "time_share": given.mask_f_prob,
     }
-    return {"kind": kind, **{k: float(v) for k, v in given.items() if v is not None}}
+    kind = "grid" if given.mask_2d else "random"
+    return {"kind": kind, **{k: v for k, v in shares.items() if v is not None}}
 
 
 def _rename(key: str, rules: list[tuple[str, str]]) -> str:
@@ -249,18 +301,18 @@ def _rename(key: str, rules: list[tuple[str, str]]) -> str:
 
 def _num_blocks(state: Mapping[str, Tensor], prefix: str) -> int:
     pattern = re.compile(rf"^{prefix}\.(\d+)\.")
-    return 1 + max(int(m[1]) for key in state if (m := pattern.match(key)))
+    return 1 + max((int(m[1]) for key in state if (m := pattern.match(key))), default=0)
 
 
-def _num_heads(width: int, settings: Mapping[str, Any]) -> int:
+def _num_heads(width: int, given: Authors) -> int:
     known = {384: 6, 768: 12, 1024: 16, 1280: 16}
-    heads = settings.get("num_heads", known.get(width))
+    heads = given.num_heads or known.get(width)
     if heads is None:
         raise CheckpointError(
             f"The number of attention heads of an encoder of width {width} is not known.",
             "Give it in hyperparameters.json beside the file, or with --setting num_heads=N.",
         )
-    return int(heads)
+    return heads
 
 
 def _require_keys(state: Mapping[str, Tensor], *keys: str) -> None:

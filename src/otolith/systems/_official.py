@@ -7,22 +7,26 @@ we have). Both directions follow from it.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from otolith.core.config import parse
 from otolith.core.errors import CheckpointError
 from otolith.systems import KeyReport
 
 Names = Callable[[str], tuple[str, ...]]
+T = TypeVar("T")
 _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|module)\.")
 
 
@@ -46,16 +50,20 @@ def read_official_checkpoint(path: Path) -> dict[str, dict[str, Tensor]]:
     """
     content = _read(path)
     sections = {
-        name: strip_wrappers({k: v for k, v in part.items() if isinstance(v, Tensor)})
+        str(name): strip_wrappers(tensors)
         for name, part in content.items()
-        if isinstance(part, Mapping) and any(isinstance(v, Tensor) for v in part.values())
+        if isinstance(part, Mapping) and (tensors := _tensors(part))
     }
-    own = {k: v for k, v in content.items() if isinstance(v, Tensor)}
-    if own:
+    if own := _tensors(content):
         sections.setdefault("model_state_dict", strip_wrappers(own))
     if not sections:
         raise CheckpointError(f"{path} holds no weights.", "Give a checkpoint file.")
     return sections
+
+
+def _tensors(part: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """The tensors with a name; lists of tensors, as optimizers keep them, have none."""
+    return {k: v for k, v in part.items() if isinstance(k, str) and isinstance(v, Tensor)}
 
 
 def read_official_settings(path: Path) -> dict[str, Any]:
@@ -158,6 +166,39 @@ def convert_to_official(own: Mapping[str, Tensor], names: Names) -> dict[str, Te
     return official
 
 
+def axes_of(state: Mapping[str, Tensor], key: str, num_axes: int) -> tuple[int, ...]:
+    """Return the shape of official weights from which sizes are taken.
+
+    Args:
+        state: Weights by official key.
+        key: Which.
+        num_axes: How many axes they have to have.
+
+    Raises:
+        CheckpointError: They are missing, empty or have another number of axes.
+    """
+    if key not in state:
+        raise CheckpointError(f"The weights have no {key}.", "Give a checkpoint of this model.")
+    shape = tuple(state[key].shape)
+    if len(shape) != num_axes or 0 in shape:
+        raise CheckpointError(
+            f"The weights {key} have the shape {shape} instead of {num_axes} axes.",
+            "Give a checkpoint of this model.",
+        )
+    return shape
+
+
+def stated(settings: Mapping[str, Any], cls: type[T], what: str) -> T:
+    """Return those of the authors' settings that a settings class has, validated.
+
+    Raises:
+        ConfigError: Values are wrong; all are listed.
+    """
+    names = {field.name for field in dataclasses.fields(cls)}  # pyrefly: ignore  # a settings class is a dataclass
+    given = {name: settings[name] for name in names if settings.get(name) is not None}
+    return parse(cls, given, source=f"The authors' settings of {what}")
+
+
 def require_all(report: KeyReport, what: str, *, optional: str | tuple[str, ...] = ()) -> None:
     """Refuse a conversion that left weights of ours without a value.
 
@@ -194,7 +235,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about formats, of files that are then refused
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,
         RuntimeError,

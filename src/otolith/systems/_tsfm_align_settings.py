@@ -11,8 +11,8 @@ from pydantic import Field
 from pydantic_core import ArgsKwargs
 
 from otolith.core.config import component, config, select
-from otolith.core.errors import suggest
 from otolith.encoders import ENCODERS, imu_tsfm
+from otolith.encoders._presets import fill_from_preset
 from otolith.heads.channel_text_fusion import Config as ChannelFusionConfig
 from otolith.heads.label_bank import Config as LabelBankConfig
 from otolith.heads.semantic_head import Config as HeadConfig
@@ -113,11 +113,7 @@ class Config:
         given = data.kwargs if isinstance(data, ArgsKwargs) else data
         given = dict(given) if isinstance(given, Mapping) else {}
         name = str(given.get("preset", "small_deep"))
-        if not name:
-            return given
-        if name not in PRESETS:
-            raise ValueError(f'there is no size called "{name}". {suggest(name, PRESETS)}')
-        return {**given, **{k: _over(v, given.get(k)) for k, v in PRESETS[name].items()}}
+        return fill_from_preset({**given, "preset": name}, PRESETS)
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -130,14 +126,3 @@ class Config:
         wrong = [f"{k} is {a}, must be {b}" for k, (a, b) in widths.items() if a != b]
         if wrong:
             raise ValueError("; ".join(wrong))
-
-
-def _over(preset: Mapping[str, Any], given: Any) -> Any:
-    """The preset's values of one part with the given ones over them."""
-    if given is None:
-        return dict(preset)
-    if not isinstance(given, Mapping):
-        return given
-    if "name" in given and given["name"] != preset.get("name"):
-        return dict(given)
-    return {**preset, **given}

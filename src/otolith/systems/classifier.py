@@ -24,6 +24,7 @@ from otolith.objectives._gather import global_mean, num_processes, sum_over_proc
 from otolith.systems import SYSTEMS, plain_encoder
 from otolith.systems import System as BaseSystem
 from otolith.windows.batch import Batch
+from otolith.windows.needed import needed_target
 
 
 @config
@@ -100,9 +101,7 @@ class System(BaseSystem):
 
     def loss(self, batch: Batch) -> LossOutput:
         """Return the weighted cross entropy over the global batch, without unlabelled samples."""
-        target = batch.targets[self.config.target]
-        if not isinstance(target, Tensor):
-            raise TypeError("the class target must be a tensor")
+        target = needed_target(batch, self.config.target)
         logits = self.classify(batch)
         per_sample = F.cross_entropy(
             logits,

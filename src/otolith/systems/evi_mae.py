@@ -19,13 +19,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from otolith.core.config import config
+from otolith.core.config import config, parse
 from otolith.core.errors import DataError
+from otolith.core.randomness import sample_keys
 from otolith.encoders import _evi_decoder, fused_evi_mae
 from otolith.encoders._evi_blocks import IMU, VIDEO, take_tokens
 from otolith.encoders._evi_decoder import Decoder, GraphMasking
+from otolith.encoders._presets import fill_from_preset
 from otolith.encoders.fused_evi_mae import Inputs
-from otolith.encoders.imu_evi_mae import fill_preset
 from otolith.objectives import (
     LossOutput,
     modality_contrast,
@@ -34,7 +35,13 @@ from otolith.objectives import (
 )
 from otolith.systems import KeyReport, _evi_masks, _evi_official, _evi_statistics
 from otolith.systems import System as BaseSystem
-from otolith.systems._evi_masks import Masks, draw_imu, draw_nodes, draw_video
+from otolith.systems._evi_masks import (
+    Masks,
+    draw_imu,
+    draw_nodes,
+    draw_video,
+    require_both_parts,
+)
 from otolith.systems._evi_settings import pretraining_settings
 from otolith.windows.batch import Batch
 
@@ -89,7 +96,7 @@ class Config:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, data: Any) -> Any:
-        return fill_preset(data, PRESETS)
+        return fill_from_preset(data, PRESETS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +137,7 @@ class System(BaseSystem):
             num_values[VIDEO] = frames * rows * columns * 3
         self.decoder = Decoder(config.decoder, config.encoder.width, num_tokens, num_values)
         self.graph_masking = None
+        self._check_masks()
         if config.encoder.graph is not None:
             self.graph_masking = GraphMasking(config.encoder.graph, config.encoder.imu.width)
         self.reconstruct = tubelet_reconstruction.Objective(config.reconstruction)
@@ -254,7 +262,7 @@ class System(BaseSystem):
         if settings.get("is_partial") or _evi_official.is_videomae(plain):
             system = cls(Config(preset=str(settings.get("preset", "published"))))
             return system, _evi_official.load_partly(system, plain, _net(system))
-        system = cls(Config(**pretraining_settings(plain, settings)))
+        system = cls(parse(Config, pretraining_settings(plain, settings)))
         report = _evi_official.load(system, plain, net=_net(system), what="evi_mae")
         return system, report
 
@@ -276,6 +284,16 @@ class System(BaseSystem):
             channels_BC = sensors.repeat_interleave(per_sensor, 1)
             mask_BV = channels_BC.repeat(1, values.shape[2] // channels_BC.shape[1])
         return self.reconstruct(predicted, take_tokens(values, hidden_BM), None, mask_BV)
+
+    def _check_masks(self) -> None:
+        """Refuse shares that leave nothing visible or hide nothing."""
+        settings, key = self.config, sample_keys(0, 0, [0])
+        if self.encoder.imu is not None:
+            mask = draw_imu(key, settings.encoder.imu.grid, settings.masking)
+            require_both_parts(mask, f"masking.imu_ratio = {settings.masking.imu_ratio}")
+        if self.encoder.video is not None:
+            mask = draw_video(key, settings.encoder.video.grid, settings.masking)
+            require_both_parts(mask, f"masking.video_ratio = {settings.masking.video_ratio}")
 
     def _require_channels(self, inputs: Inputs) -> None:
         """Refuse motion with another number of channels than the decoder reconstructs."""

@@ -20,18 +20,19 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from otolith.core.config import config
+from otolith.core.config import config, parse
 from otolith.core.errors import CheckpointError
 from otolith.encoders import fused_evi_mae
 from otolith.encoders._evi_blocks import IMU, JOINT, VIDEO
+from otolith.encoders._presets import fill_from_preset
 from otolith.encoders.fused_evi_mae import Inputs
-from otolith.encoders.imu_evi_mae import fill_preset
 from otolith.objectives import LossOutput
 from otolith.objectives._gather import global_mean
 from otolith.systems import KeyReport, _evi_official, _evi_statistics
 from otolith.systems import System as BaseSystem
 from otolith.systems._evi_settings import encoder_settings
 from otolith.windows.batch import Batch
+from otolith.windows.needed import needed_target
 
 Mode = Literal["both", "imu", "video", "imu_of_both", "video_of_both"]
 PRESETS: dict[str, dict[str, Any]] = {
@@ -72,7 +73,7 @@ class Config:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, data: Any) -> Any:
-        return fill_preset(data, PRESETS)
+        return fill_from_preset(data, PRESETS)
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Config:
@@ -202,7 +203,8 @@ class System(BaseSystem):
             )
         encoder = encoder_settings(plain, settings, modalities="both")
         two_streams = "another_mlp_head.1.weight" in plain
-        system = cls(Config(encoder=encoder, labels=labels, two_streams=two_streams))  # pyrefly: ignore  # pydantic reads plain data
+        plain_settings = {"encoder": encoder, "labels": labels, "two_streams": two_streams}
+        system = cls(parse(Config, plain_settings))
         graph = system.config.encoder.graph
         report = _evi_official.load(
             system, plain, net=None if graph is None else graph.net, what="evi_mae_classifier"
@@ -244,9 +246,7 @@ class System(BaseSystem):
 
     def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Targets [B, K] of 0 and 1, and which samples have one, bool [B]."""
-        target = batch.targets[self.config.target]
-        if not isinstance(target, Tensor):
-            raise TypeError("the class target must be a tensor")
+        target = needed_target(batch, self.config.target)
         if target.ndim == 2:
             return target.float(), (target > 0).any(1)
         known_B = target >= 0

@@ -23,7 +23,7 @@ from torch import Tensor
 from otolith.core.config import config, parse
 from otolith.encoders import _mae_decoder, _mae_masks, imu_spectrogram_mae
 from otolith.encoders._mae import select_tokens, unpatchify
-from otolith.encoders._mae_masks import Masking, draw_masking
+from otolith.encoders._mae_masks import Masking, check_masking, draw_masking
 from otolith.objectives import LossOutput, masked_pixels
 from otolith.systems import KeyReport, _himu_official
 from otolith.systems import System as BaseSystem
@@ -99,6 +99,7 @@ class System(BaseSystem):
         if config.trains_positions:
             encoder = dataclasses.replace(encoder, preset="", has_trainable_positions=True)
             decoder = dataclasses.replace(decoder, has_trainable_positions=True)
+        check_masking(encoder.grid, config.masking, needs_hidden=True)
         self.encoder = imu_spectrogram_mae.Encoder(encoder)
         self.decoder = _mae_decoder.Decoder(
             decoder, encoder.width, encoder.grid, encoder.num_values,
@@ -163,20 +164,25 @@ class System(BaseSystem):
         return self.objective(predicted, select_tokens(patches_BNV, masking.hide_BM), real_BV)
 
     @torch.no_grad()
-    def reconstruct(self, batch: Batch) -> Reconstruction:
+    def reconstruct(self, batch: Batch, masking: _mae_masks.Config | None = None) -> Reconstruction:
         """Return maps with their hidden patches as the model imagines them.
 
         A model with normalised targets predicts patches up to their level and contrast; these are
         taken from the input, as is usual for such pictures.
+
+        Args:
+            batch: Windows; which patches are hidden follows from their keys.
+            masking: What is hidden; None = as in training.
         """
         image = self.encoder.prepare(batch)
         patches = self.encoder.patches(image)
         grid = self.encoder.config.grid
-        masking = draw_masking(batch.keys_B, grid, self.config.masking).to(patches.device)
-        visible = self.encoder.encode(patches, masking)
-        predicted = self.decoder(visible, masking, read_context(batch, self.config.context))
+        chosen = self.config.masking if masking is None else masking
+        drawn = draw_masking(batch.keys_B, grid, chosen).to(patches.device)
+        visible = self.encoder.encode(patches, drawn)
+        predicted = self.decoder(visible, drawn, read_context(batch, self.config.context))
         mean, deviation = self.objective.levels(patches, self._real_values(batch))
-        hidden = masking.hidden[..., None]
+        hidden = drawn.hidden[..., None]
         filled = torch.where(hidden, predicted.float() * deviation + mean, patches)
         side = self.encoder.config.patch_px
         return Reconstruction(
@@ -226,7 +232,7 @@ class System(BaseSystem):
 
     def _real_values(self, batch: Batch) -> Tensor | None:
         """Which values of a patch belong to real channels, bool [B, V]; None = all."""
-        real_BC = batch.streams[self.config.encoder.processor.stream].channel_mask_BC
+        real_BC = self.encoder.processor.real_channels(batch)
         if real_BC is None or bool(real_BC.all()):
             return None
         return real_BC.repeat(1, self.config.encoder.patch_px**2)

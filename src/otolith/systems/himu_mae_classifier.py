@@ -22,7 +22,7 @@ from otolith.core import randomness
 from otolith.core.config import config, parse
 from otolith.core.errors import ConfigError
 from otolith.encoders import _mae_masks, imu_spectrogram_mae
-from otolith.encoders._mae_masks import Masking, draw_masking
+from otolith.encoders._mae_masks import Masking, check_masking, draw_masking
 from otolith.heads import modality_fusion
 from otolith.objectives import LossOutput, soft_cross_entropy
 from otolith.objectives._gather import global_mean, sum_over_processes
@@ -33,6 +33,7 @@ from otolith.systems._context import ContextConfig, read_context
 from otolith.systems._layer_decay import layer_decay_groups
 from otolith.systems.himu_mae import encoder_weights, is_pretraining_state
 from otolith.windows.batch import Batch
+from otolith.windows.needed import needed_target
 
 Quirk = Literal[
     "multimodal_probe_trains_everything",
@@ -116,6 +117,8 @@ class System(BaseSystem):
         encoder = dataclasses.replace(
             config.encoder, preset="", has_last_norm=config.pooling == "cls"
         )
+        if config.masking is not None:
+            check_masking(encoder.grid, config.masking, needs_hidden=False)
         self.encoder = imu_spectrogram_mae.Encoder(encoder)
         self.feature_norm = None
         if config.pooling == "mean":
@@ -170,9 +173,7 @@ class System(BaseSystem):
 
     def loss(self, batch: Batch) -> LossOutput:
         """Return the cross entropy over the global batch, without unlabelled samples."""
-        label_B = batch.targets[self.config.target]
-        if not isinstance(label_B, Tensor):
-            raise TypeError("the class target must be a tensor")
+        label_B = needed_target(batch, self.config.target)
         image = self.encoder.prepare(batch)
         video = read_context(batch, self.config.context)
         mix = self._draw_mix(batch).to(image.device) if self._mixes else None
@@ -193,11 +194,9 @@ class System(BaseSystem):
             return
         counts = torch.zeros_like(self.class_weights_K)
         for batch in batches:
-            label_B = batch.targets[self.config.target]
-            if isinstance(label_B, Tensor):
-                counts += torch.bincount(label_B[label_B >= 0], minlength=len(self.labels)).to(
-                    counts
-                )
+            label_B = needed_target(batch, self.config.target)
+            known_N = label_B[label_B >= 0]
+            counts += torch.bincount(known_N, minlength=len(self.labels)).to(counts)
         self.class_weights_K.copy_(balanced_weights(sum_over_processes(counts)))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -211,10 +210,13 @@ class System(BaseSystem):
         )
 
     def adapt_weights(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Take the encoder of a pretrained masked autoencoder; what it lacks stays as drawn."""
-        if not is_pretraining_state(weights):
-            return weights
+        """Take the encoder of a pretrained masked autoencoder; what it lacks stays as drawn.
+
+        Class weights follow from the settings of this run, not from those of an earlier one.
+        """
         own = self.state_dict()
+        if not is_pretraining_state(weights):
+            return {**weights, "class_weights_K": own["class_weights_K"]}
         taken = {k: v for k, v in encoder_weights(weights).items() if k in own}
         # The last normalisation of pretraining has no place where the mean of the tokens is used.
         return {**{k: v for k, v in own.items() if not k.startswith("encoder.")}, **taken}

@@ -26,6 +26,7 @@ from otolith.objectives import LossOutput
 from otolith.objectives._gather import global_mean, num_processes, sum_over_processes
 from otolith.systems import System as BaseSystem
 from otolith.windows.batch import Batch
+from otolith.windows.needed import needed_target
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -92,9 +93,7 @@ class System(BaseSystem):
 
     def loss(self, batch: Batch) -> LossOutput:
         """Return the sum of both networks' cross entropies, without unlabelled samples."""
-        target = batch.targets[self.config.target]
-        if not isinstance(target, Tensor):
-            raise TypeError("the class target must be a tensor")
+        target = needed_target(batch, self.config.target)
         votes = self.votes(self.encoder.views(batch), batch.keys_B)
         per_sample = self.cross_entropy(votes, target)
         known = target >= 0

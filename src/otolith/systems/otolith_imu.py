@@ -41,6 +41,7 @@ from otolith.systems._concepts import concepts, label_matrix, nearest_concepts, 
 from otolith.systems._members import Members
 from otolith.systems._novelty import Novelty
 from otolith.windows.batch import Batch
+from otolith.windows.needed import needed_target
 
 _LEVEL = STATISTICS.index("vertical/log_std")
 _SCALING_BATCHES = 200
@@ -193,9 +194,7 @@ class System(BaseSystem):
 
     def _targets(self, batch: Batch, inputs: MotionInputs) -> tuple[Tensor, Tensor]:
         """Allowed concepts [B, C], and which samples teach something [B]."""
-        target_B = batch.targets[self.config.target]
-        if not isinstance(target_B, Tensor):
-            raise TypeError("the class target must be a tensor")
+        target_B = needed_target(batch, self.config.target)
         index_B = target_B.clamp(min=0)
         allowed_BC = self.allowed_LC[index_B]
         is_pause_B = self.moves_L[index_B] & ~self.is_moving(inputs)

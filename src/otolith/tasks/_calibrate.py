@@ -23,14 +23,10 @@ from otolith.core.config import config, to_plain
 from otolith.core.errors import CheckpointError, DataError, LeakageError
 from otolith.core.progress import progress
 from otolith.datasets._part import DatasetPart, derived_from
+from otolith.metrics.confidence import conformal_quantile
 from otolith.systems._concepts import listed, tidy
 from otolith.systems.otolith_imu import System
-from otolith.tasks._calibration_fits import (
-    conformal_quantile,
-    fit_temperature,
-    label_scores,
-    numbers,
-)
+from otolith.tasks._calibration_fits import fit_temperature, label_scores, numbers
 from otolith.tasks._model import Model
 from otolith.tasks._novelty import fit_novelty
 from otolith.tasks._people import EVERYONE, learned_people, seen_people, subject_folds

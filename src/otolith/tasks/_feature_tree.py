@@ -116,14 +116,20 @@ def write_feature_tree(
         DataError: A recording has no window, or its video features do not fit in length.
     """
     folders = _folders(out, settings)
-    _claim(folders, model, settings, overwrite=overwrite)
+    facts = _identity(model, settings)
+    _refuse_mixing(folders, facts, overwrite=overwrite)
     written, kept, num_windows, width = [], [], 0, 0
     with progress(len(part.recording_ids), f"{model.name}: features") as bar:
         for name in part.recording_ids:
             targets = tuple(folder / f"{_plain(name)}.npy" for folder in folders)
-            shape = _shape_of(targets)
+            shape = _shape_of(targets) if _is_of(folders, facts) else None
             if shape is None:
-                shape = _write(model, part.folder.recording(name), targets, settings)
+                arrays = _features(model, part.folder.recording(name), settings)
+                _claim(folders, facts)
+                # the motion features come last: a recording counts as done when both files are there
+                for target, values_TD in reversed(list(zip(targets, arrays, strict=True))):
+                    _save(target, values_TD)
+                shape = arrays[0].shape
                 written.append(name)
             else:
                 kept.append(name)
@@ -168,10 +174,8 @@ def cut_windows(recording: Recording, settings: Config) -> WindowDataset:
     return chosen
 
 
-def _write(
-    model: Model, recording: Recording, targets: tuple[Path, ...], settings: Config
-) -> tuple[int, int]:
-    """Features of one recording in one pass; returns their shape."""
+def _features(model: Model, recording: Recording, settings: Config) -> tuple[np.ndarray, ...]:
+    """Features of one recording in one pass, and the combined ones where there are some."""
     windows = cut_windows(recording, settings)
     with torch.autocast(
         next(model.system.parameters(), torch.zeros(0)).device.type,
@@ -184,12 +188,9 @@ def _write(
             f'The features of recording "{recording.id}" are not finite.',
             "Look at the model's training, or at missing samples of the recording.",
         )
-    combined = _combined(recording, features_TD, settings) if settings.video else None
-    # the motion features come last: a recording counts as done when both files are there
-    if combined is not None:
-        _save(targets[1], combined)
-    _save(targets[0], features_TD)
-    return features_TD.shape
+    if not settings.video:
+        return (features_TD,)
+    return features_TD, _combined(recording, features_TD, settings)
 
 
 def _combined(recording: Recording, features_TD: np.ndarray, settings: Config) -> np.ndarray:
@@ -240,22 +241,34 @@ def _plain(word: str) -> str:
     return word
 
 
-def _claim(folders: tuple[Path, ...], model: Model, settings: Config, *, overwrite: bool) -> None:
-    """Note beside each folder whose features it holds; refuse to mix two models."""
-    facts = _identity(model, settings)
+def _note(folder: Path) -> Path:
+    """The file beside a folder that says whose features it holds."""
+    return folder.with_name(f"{folder.name}.json")
+
+
+def _is_of(folders: tuple[Path, ...], facts: dict[str, Any]) -> bool:
+    """Whether all folders hold features of this model and these settings."""
+    return all(_note(f).is_file() and read_json(_note(f)) == facts for f in folders)
+
+
+def _refuse_mixing(folders: tuple[Path, ...], facts: dict[str, Any], *, overwrite: bool) -> None:
+    """Refuse to mix two models, before any work."""
     for folder in folders:
-        note = folder.with_name(f"{folder.name}.json")
-        known = read_json(note) if note.is_file() else None
-        files = sorted(folder.glob("*.npy")) if folder.is_dir() else []
-        if files and known != facts and not overwrite:
+        holds_some = folder.is_dir() and any(folder.glob("*.npy"))
+        if holds_some and not overwrite and not _is_of((folder,), facts):
             raise ConfigError(
                 f"{folder} holds features of another model or of other settings.",
                 "Choose another variant, or pass overwrite=True.",
             )
-        if known != facts:
-            for file in files:
+
+
+def _claim(folders: tuple[Path, ...], facts: dict[str, Any]) -> None:
+    """Note whose features follow; others go only now, when the first new ones are there."""
+    for folder in folders:
+        if not _is_of((folder,), facts):
+            for file in sorted(folder.glob("*.npy")) if folder.is_dir() else ():
                 file.unlink()
-            write_json(note, facts)
+            write_json(_note(folder), facts)
 
 
 def _identity(model: Model, settings: Config) -> dict[str, Any]:

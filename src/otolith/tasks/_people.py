@@ -106,18 +106,18 @@ def namesakes(provenance: Mapping[str, Any], dataset: str, recordings: Iterable[
     """
     own = set(recordings)
     shared: dict[str, int] = {}
-    for entry in _trained_recordings(provenance):
+    for entry in trained_recordings(provenance):
         name, _, recording = entry.partition("/")
         if name != dataset and recording in own:
             shared[name] = shared.get(name, 0) + 1
     return sorted(name for name, count in shared.items() if count > max(2, len(own) // 2))
 
 
-def _trained_recordings(provenance: Mapping[str, Any]) -> set[str]:
+def trained_recordings(provenance: Mapping[str, Any]) -> set[str]:
     """`dataset/recording` of everything that the weights and their ancestors were trained on."""
     ancestors = provenance.get("init_provenance")
     own = set(provenance.get("data", {}).get("recordings", []))
-    return own | (_trained_recordings(ancestors) if ancestors else set())
+    return own | (trained_recordings(ancestors) if ancestors else set())
 
 
 def used_labels(provenance: Mapping[str, Any]) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from otolith.systems import System
 from otolith.training.config import TrainingConfig
+from otolith.windows.batch import Batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class RunInfo:
         steps_per_epoch: Optimizer steps of an epoch.
         start_step: Steps that were done before this process (more than 0 after a resume).
         device: Device in words.
+        preview: Gives a batch to draw, the same at every call: the first one of the validation data,
+            else of the training data; None = there is none. Call it between epochs only.
     """
 
     folder: Path
@@ -32,6 +35,7 @@ class RunInfo:
     steps_per_epoch: int
     start_step: int
     device: str
+    preview: Callable[[], Batch] | None = None
 
 
 class Callback:

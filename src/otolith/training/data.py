@@ -59,8 +59,10 @@ def load_parts(config: DataConfig) -> list[DatasetPart]:
             choice.name,
             is_pretrain=config.is_pretrain,
             split=choice.split,
+            division=choice.division,
             subjects=choice.subjects,
             root=choice.root or None,
+            **choice.settings,
         )
         for choice in config.datasets
     ]

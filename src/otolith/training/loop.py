@@ -34,6 +34,7 @@ from otolith.training.state import LoopState
 from otolith.training.steps import Stepper, StepResult
 from otolith.training.sums import LossSums, finite
 from otolith.training.validation import validate
+from otolith.windows.batch import Batch
 
 METRICS = "metrics.json"
 NONFINITE = "nonfinite.json"
@@ -373,7 +374,11 @@ class _Loop:
             steps_per_epoch=self.steps_per_epoch,
             start_step=self.state.step,
             device=device if processes == 1 else f"{processes} x {device}",
+            preview=self._preview,
         )
+
+    def _preview(self) -> Batch:
+        return next(iter((self.validation or self.train).batches(0)))
 
     def _tell(self, method: str, *values: Any) -> None:
         for callback in self.callbacks:

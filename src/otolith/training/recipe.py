@@ -40,13 +40,23 @@ class DatasetChoice:
         name: Registered data set, one of the user's own, or the path of a data folder.
         root: Folder of the official release, to be converted; empty = use what is converted.
         split: Part of the data set; None = all of it, for pretraining all but its test part.
+        division: Which of the data set's splits that is, such as `split_2`; empty = the first.
         subjects: People to take; None = all of the split.
+        settings: Settings of the data set's reader, such as `{sensors: [left, right]}`.
     """
 
     name: str
     root: str = ""
     split: Literal["all", "train", "validation", "test"] | None = None
+    division: str = ""
     subjects: tuple[str, ...] | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that no setting has a place of its own."""
+        own = {"name", "root", "split", "division", "subjects", "is_pretrain", "home"}
+        if taken := sorted(own & self.settings.keys()):
+            raise ValueError(f"settings holds {taken[0]}, which is no setting of a reader")
 
 
 @config

@@ -20,6 +20,7 @@ from otolith.training.devices import Devices
 from otolith.training.loaders import BatchLoader
 from otolith.training.loop import RunResult, fit
 from otolith.training.recipe import Recipe
+from otolith.training.refusals import forgotten_if_refused
 from otolith.training.saving import CHECKPOINTS
 
 CONFIG = "config.yaml"
@@ -57,13 +58,15 @@ def train(
     """
     devices = Devices(recipe.training)
     folder = Path(devices.share_text(str(folder or new_run_folder(root, name))))
-    with devices.main_writes(f"write {folder}") as is_main:
-        if is_main:
-            _check_unused(folder)
-            with writing(folder):
-                write_json(folder / RUN, {"format": 1, "name": name})
-                write_text(folder / CONFIG, dump_yaml(recipe))
-    return _run(recipe, folder, name, devices, callbacks, extra_metrics, build, checkpoint="")
+    _check_unused(folder, devices)
+    written = (RUN, CONFIG, INIT_REPORT)
+    with forgotten_if_refused(folder, written, is_main=devices.is_main):
+        with devices.main_writes(f"write {folder}") as is_main:
+            if is_main:
+                with writing(folder):
+                    write_json(folder / RUN, {"format": 1, "name": name})
+                    write_text(folder / CONFIG, dump_yaml(recipe))
+        return _run(recipe, folder, name, devices, callbacks, extra_metrics, build, checkpoint="")
 
 
 def resume(
@@ -124,7 +127,10 @@ def init_from(system: System, path: Path, *, strict: bool = True) -> KeyReport:
     """
     folder = _weights_folder(Path(path))
     _, weights = read_model(folder)
-    weights = system.adapt_weights(weights)
+    try:
+        weights = system.adapt_weights(weights)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error.fact}", error.remedy) from None
     return load_weights(system, weights, source=str(folder), strict=strict)
 
 
@@ -184,11 +190,12 @@ def _run(
     )
 
 
-def _check_unused(folder: Path) -> None:
-    if (folder / CONFIG).exists():
-        raise TrainingError(
-            f"{folder} holds a run already.", "Resume it or choose another run folder."
-        )
+def _check_unused(folder: Path, devices: Devices) -> None:
+    with devices.main_writes(f"use {folder}") as is_main:
+        if is_main and (folder / CONFIG).exists():
+            raise TrainingError(
+                f"{folder} holds a run already.", "Resume it or choose another run folder."
+            )
 
 
 def _init(recipe: Recipe, system: System, folder: Path, devices: Devices) -> None:

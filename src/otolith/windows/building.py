@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from otolith.core.errors import ConfigError, DataError, suggest
 from otolith.windows.columns import codes, distinct, list_codes, number_column, text_column
-from otolith.windows.cutting import Cut, Rows, Units, arrange, cut, locate, spread
+from otolith.windows.cutting import Cut, Rows, Units, arrange, cut, cut_around, locate, spread
 from otolith.windows.labelling import Pairs, decide, join
 from otolith.windows.sources import Part
 from otolith.windows.spec import WindowSpec
@@ -54,7 +54,7 @@ def build(parts: Sequence[Part], spec: WindowSpec, labels: Sequence[str] | None 
     if not parts:
         raise ConfigError("There is no data to cut windows from.", "Give at least one data set.")
     infos = tuple(read_streams(part, spec) for part in parts)
-    names = _stream_names(infos, spec)
+    names = _stream_names(parts, infos, spec)
     classes = tuple(labels) if labels is not None else _class_names(parts, spec)
     pieces = [_cut_part(p, i, names, spec, classes) for p, i in zip(parts, infos, strict=True)]
     table = _joined(parts, pieces, ("imu",) if spec.separate else names, classes)
@@ -95,11 +95,11 @@ def _cut_part(
             "Check the names of the recordings.",
         )
     units = arrange(info, names, num_recordings, spec)
-    windows = cut(units, spec)
+    windows = _around(part, units, spec) if spec.around else cut(units, spec)
     rows = _without_gaps(part, info, locate(windows, units, info), spec)
     is_measured = (rows.stream_row_NS >= 0).any(1)
-    annotations, pairs = _annotate(part, info, units, windows, rows, spec)
-    label_N = _labels(annotations, pairs, windows, spec, classes)
+    annotations, pairs, own_N = _annotate(part, info, units, windows, rows, spec)
+    label_N = _labels(annotations, pairs, own_N, windows, spec, classes)
     is_labelled = (label_N >= 0) | (
         spec.keep_unlabelled or spec.label_rule == "none" or part.is_pretrain
     )
@@ -107,7 +107,9 @@ def _cut_part(
     dropped = Counter(
         {
             "recordings without the streams": num_recordings - len(np.unique(units.recording_U)),
-            "pieces shorter than a window": int((windows.count_U == 0).sum()),
+            f"pieces {'without' if spec.around else 'shorter than'} a window": int(
+                (windows.count_U == 0).sum()
+            ),
             "windows without enough measured values": int((~is_measured).sum()),
             "windows without a label": int((is_measured & ~is_labelled).sum()),
         }
@@ -154,14 +156,34 @@ def _without_gaps(part: Part, info: StreamInfo, rows: Rows, spec: WindowSpec) ->
     )
 
 
+def _around(part: Part, units: Units, spec: WindowSpec) -> Cut:
+    """Windows around the annotations of a track; where they lie is no label."""
+    table = part.folder.annotations
+    is_there = text_column(table, "track") == spec.around
+    if not is_there.any():
+        raise ConfigError(
+            f'Data set {part.name} has no annotation track "{spec.around}".',
+            suggest(spec.around, sorted(set(text_column(table, "track")))),
+        )
+    recording_A = np.where(is_there, codes(table["recording_id"], part.recording_ids), -1)
+    start_A = number_column(table, "start_s", np.nan)
+    end_A = number_column(table, "end_s", np.nan)
+    return cut_around(units, spec, recording_A, start_A, np.where(np.isnan(end_A), start_A, end_A))
+
+
 def _annotate(
     part: Part, info: StreamInfo, units: Units, windows: Cut, rows: Rows, spec: WindowSpec
-) -> tuple[pa.Table, Pairs]:
-    """The part's annotations and the windows they touch; none for pretraining."""
+) -> tuple[pa.Table, Pairs, np.ndarray]:
+    """The part's annotations, the windows they touch, and the one that a window lies around.
+
+    There are none for pretraining.
+    """
     table = part.folder.annotations
     recording_A = codes(table["recording_id"], part.recording_ids)
     unused = part.is_pretrain or (spec.label_rule == "none" and set(spec.targets) <= {"label"})
     wanted = np.zeros(len(table), bool) if unused else recording_A >= 0
+    number_A = np.where(wanted, np.cumsum(wanted) - 1, -1)
+    own_N = np.where(windows.own_N >= 0, np.r_[number_A, -1][windows.own_N], -1)
     table, recording_A = table.filter(pa.array(wanted)), recording_A[wanted]
     start_A = number_column(table, "start_s", np.nan)
     end_A = number_column(table, "end_s", np.nan)
@@ -169,38 +191,51 @@ def _annotate(
     pairs = join(windows, units, recording_A, start_A, end_A)
     stream_A = text_column(table, "stream")
     if not (stream_A != "").any():
-        return table, pairs
+        return table, pairs, own_N
     # An annotation of one stream says nothing about windows without that stream.
     names_NS = np.where(rows.stream_row_NS >= 0, info.name_V[rows.stream_row_NS], "")
-    own_P = stream_A[pairs.annotation_P]
-    fits = (own_P == "") | (names_NS[pairs.window_P] == own_P[:, None]).any(1)
-    return table, Pairs(
+    wanted_P = stream_A[pairs.annotation_P]
+    fits = (wanted_P == "") | (names_NS[pairs.window_P] == wanted_P[:, None]).any(1)
+    kept = Pairs(
         window_P=pairs.window_P[fits],
         annotation_P=pairs.annotation_P[fits],
         overlap_s_P=pairs.overlap_s_P[fits],
     )
+    return table, kept, own_N
 
 
 def _labels(
-    annotations: pa.Table, pairs: Pairs, windows: Cut, spec: WindowSpec, classes: Sequence[str]
+    annotations: pa.Table,
+    pairs: Pairs,
+    own_N: np.ndarray,
+    windows: Cut,
+    spec: WindowSpec,
+    classes: Sequence[str],
 ) -> np.ndarray:
     if spec.label_rule == "none":
         return np.full(len(windows.unit_N), -1, np.int64)
     first_A, code = list_codes(annotations["labels"], classes)
     counts_A = np.diff(first_A) * (text_column(annotations, "track") == spec.label_track)
-    counts_P = counts_A[pairs.annotation_P]
+    counts_P, overlap_s_P = counts_A[pairs.annotation_P], pairs.overlap_s_P
+    length_s_N = windows.end_s_N - windows.start_s_N
+    if spec.around == spec.label_track:
+        # windows of a list overlap, and each carries its own label, not that of its neighbours
+        counts_P = counts_P * (pairs.annotation_P == own_N[pairs.window_P])
+        overlap_s_P = length_s_N[pairs.window_P]
     return decide(
         np.repeat(pairs.window_P, counts_P),
         code[spread(first_A[pairs.annotation_P], counts_P)],
-        np.repeat(pairs.overlap_s_P, counts_P),
-        windows.end_s_N - windows.start_s_N,
+        np.repeat(overlap_s_P, counts_P),
+        length_s_N,
         num_labels=len(classes),
         is_pure=spec.label_rule == "pure",
         min_share=spec.min_label_share,
     )
 
 
-def _stream_names(infos: Sequence[StreamInfo], spec: WindowSpec) -> tuple[str, ...]:
+def _stream_names(
+    parts: Sequence[Part], infos: Sequence[StreamInfo], spec: WindowSpec
+) -> tuple[str, ...]:
     present = dict.fromkeys(str(n) for i in infos for n in i.name_V[i.recording_V >= 0])
     for name in spec.streams:
         if name not in present:
@@ -208,7 +243,13 @@ def _stream_names(infos: Sequence[StreamInfo], spec: WindowSpec) -> tuple[str, .
     motion = dict.fromkeys(str(n) for i in infos for n in i.name_V[i.kind_V == IMU])
     names = spec.streams or tuple(motion)
     if not names:
-        raise DataError("The recordings hold no motion stream.", "Name the streams to use.")
+        first = next((name for part in parts for name in part.recording_ids), "none")
+        others = f", only {', '.join(present)}" if present else ""
+        raise DataError(
+            f"The recordings ({first}, ...) hold no motion stream{others}.",
+            "Give recordings of a motion sensor, such as a video with the camera's telemetry, or "
+            "name the streams to use.",
+        )
     return names
 
 

@@ -46,7 +46,7 @@ class Cut:
         first_U: Number of the first window of each unit.
         count_U: Number of windows of each unit.
         window_s_U: Length of the longest window of each unit in s.
-        stride_s_U: Distance of neighbouring windows of each unit in s.
+        own_N: Number of the annotation around which a window lies; -1 = none.
     """
 
     unit_N: np.ndarray
@@ -55,7 +55,7 @@ class Cut:
     first_U: np.ndarray
     count_U: np.ndarray
     window_s_U: np.ndarray
-    stride_s_U: np.ndarray
+    own_N: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,44 @@ def cut(units: Units, spec: WindowSpec) -> Cut:
         first_U=first_U,
         count_U=count_U,
         window_s_U=window_U,
-        stride_s_U=stride_U,
+        own_N=np.full(len(unit_N), -1),
+    )
+
+
+def cut_around(
+    units: Units,
+    spec: WindowSpec,
+    recording_A: np.ndarray,
+    start_s_A: np.ndarray,
+    end_s_A: np.ndarray,
+) -> Cut:
+    """Cut a window around the middle of each annotation.
+
+    Args:
+        units: What windows are cut from.
+        spec: How to cut.
+        recording_A: Recording of each annotation; -1 = none of the part, or of another track.
+        start_s_A: Start on the recording's clock in s.
+        end_s_A: End in s.
+    """
+    first_A = np.searchsorted(units.recording_U, recording_A, side="left")
+    last_A = np.searchsorted(units.recording_U, recording_A, side="right")
+    own_N = np.repeat(np.arange(len(recording_A)), last_A - first_A)
+    unit_N = spread(first_A, last_A - first_A)
+    middle_N = (start_s_A[own_N] + end_s_A[own_N]) / 2
+    start_N = np.maximum(middle_N - spec.window_s / 2, units.start_s_U[unit_N])
+    end_N = np.minimum(middle_N + spec.window_s / 2, units.end_s_U[unit_N])
+    order = np.lexsort((own_N, start_N, unit_N))
+    order = order[(end_N - start_N)[order] >= (spec.min_s or spec.window_s) - _TOLERANCE]
+    count_U = np.bincount(unit_N[order], minlength=len(units.recording_U))
+    return Cut(
+        unit_N=unit_N[order],
+        start_s_N=start_N[order],
+        end_s_N=end_N[order],
+        first_U=np.cumsum(count_U) - count_U,
+        count_U=count_U,
+        window_s_U=np.full(len(count_U), spec.window_s),
+        own_N=own_N[order],
     )
 
 

@@ -37,11 +37,11 @@ def join(
 ) -> Pairs:
     """Find all pairs of a window and an annotation that share time.
 
-    The windows of a unit lie at equal distances, so the windows that an annotation can touch are
-    a range that arithmetic gives.
+    The windows of a unit are ordered by start and none is longer than `window_s_U`, so those that an
+    annotation can touch are a range that a binary search finds.
 
     Args:
-        windows: Windows from `cut`.
+        windows: Windows from `cut` or `cut_around`.
         units: Their units, ordered by recording.
         recording_A: Recording of each annotation; -1 = none of the part.
         start_s_A: Start on the recording's clock in s.
@@ -52,14 +52,9 @@ def join(
     annotation = np.repeat(np.arange(len(recording_A)), last_A - first_A)
     unit = spread(first_A, last_A - first_A)
     start, end = start_s_A[annotation], end_s_A[annotation]
-    origin, stride = units.start_s_U[unit], windows.stride_s_U[unit]
-    low = np.floor((start - origin - windows.window_s_U[unit]) / stride)
-    high = np.ceil((end - origin) / stride) + 1
-    limit = windows.count_U[unit]
-    low = np.clip(low, 0, limit).astype(np.int64)
-    count = np.clip(high, low, limit).astype(np.int64) - low
+    low, count = _candidates(windows, units, unit, start, end)
     annotation = np.repeat(annotation, count)
-    window = spread(windows.first_U[unit] + low, count)
+    window = spread(low, count)
     start, end = start_s_A[annotation], end_s_A[annotation]
     overlap = np.minimum(end, windows.end_s_N[window]) - np.maximum(
         start, windows.start_s_N[window]
@@ -75,6 +70,25 @@ def join(
         annotation_P=annotation[order],
         overlap_s_P=np.maximum(overlap[order], 0.0),
     )
+
+
+def _candidates(
+    windows: Cut, units: Units, unit: np.ndarray, start_s: np.ndarray, end_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """First window and number of windows of a unit that may share time with [start, end]."""
+    # units lie one behind the other on one axis, so that a single search serves all
+    origin = units.start_s_U[unit]
+    longest = float(np.max(units.end_s_U - units.start_s_U, initial=0.0))
+    longest += 2 * float(np.max(windows.window_s_U, initial=0.0)) + 1.0
+    at_N = windows.unit_N * longest + windows.start_s_N - units.start_s_U[windows.unit_N]
+    lower = np.clip(start_s - origin - windows.window_s_U[unit], 0.0, longest)
+    upper = np.clip(end_s - origin, 0.0, longest)
+    slack = 1e-3 + 1e-12 * longest * len(units.start_s_U)
+    low = np.searchsorted(at_N, unit * longest + lower - slack, side="left")
+    high = np.searchsorted(at_N, unit * longest + upper + slack, side="right")
+    low = np.clip(low, windows.first_U[unit], windows.first_U[unit] + windows.count_U[unit])
+    high = np.clip(high, low, windows.first_U[unit] + windows.count_U[unit])
+    return low, high - low
 
 
 def decide(

@@ -23,6 +23,10 @@ class WindowSpec:
         min_s: Shortest piece in s that is kept where a recording, or what is left at its end, is
             shorter than a window; 0 = only whole windows.
         whole: Make one sample of every recording instead of windows.
+        around: Annotation track; a window of `window_s` lies around the middle of each of its
+            annotations, instead of one every `stride_s`. What sticks out of the recording is cut
+            off, and `min_s` says how much must be left. If it is the label track as well, a window's
+            label is that of its own annotation.
         streams: Names of the streams to use; empty = all motion streams.
         separate: Let every motion stream give samples of its own, under the one name `imu`.
         overlap: Whether a window needs `all` chosen streams that the recording has, or `any`.
@@ -46,6 +50,7 @@ class WindowSpec:
     stride_s: Positive | None = None
     min_s: Annotated[float, Field(ge=0)] = 0.0
     whole: bool = False
+    around: str = ""
     streams: tuple[str, ...] = ()
     separate: bool = False
     overlap: Literal["all", "any"] = "all"
@@ -61,3 +66,8 @@ class WindowSpec:
     nouns: tuple[str, ...] = ()
     video_fps: Positive = 2.0
     video_size_px: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] = (224, 224)
+
+    def __post_init__(self) -> None:
+        """Check what contradicts itself."""
+        if self.whole and self.around:
+            raise ValueError("whole recordings and windows around annotations exclude each other")

@@ -1,5 +1,6 @@
 """Settings: every mistake at once, with path, value, allowed values and nearest name."""
 
+from dataclasses import field
 from typing import Literal
 
 import pytest
@@ -9,8 +10,10 @@ from otolith.core.config import (
     component,
     config,
     dump_yaml,
+    merge,
     parse,
     read_yaml,
+    select,
     to_plain,
 )
 from otolith.core.errors import ConfigError, UnknownNameError
@@ -75,6 +78,16 @@ def test_settings_are_frozen_and_keyword_only():
         Pot(3)
 
 
+def test_merging_goes_mapping_by_mapping_and_replaces_other_components():
+    base = {"a": {"b": {"c": 1, "d": 2}}, "part": {"name": "fern", "fronds": 2}, "list": [1, 2]}
+    top = {"a": {"b": {"c": 9}}, "part": {"name": "moss"}, "list": [3]}
+    assert merge(base, top) == {
+        "a": {"b": {"c": 9, "d": 2}}, "part": {"name": "moss"}, "list": [3],
+    }  # fmt: skip
+    assert merge(base, {"part": {"fronds": 5}})["part"] == {"name": "fern", "fronds": 5}
+    assert base["a"]["b"]["c"] == 1
+
+
 def test_overrides_reach_into_nested_settings_and_names():
     data = {"plant": "fern", "pots": []}
     out = apply_overrides(data, ["plant.fronds=7", "name=back", "best.depth_cm=1.5"])
@@ -113,3 +126,59 @@ def test_registry_lists_files_and_names_the_nearest():
         folder.get("confg")
     with pytest.raises(UnknownNameError, match="registered already"):
         folder.register("config", object())
+
+
+@config
+class Water:
+    litres: float = 1.0
+    hours: tuple[int, ...] = (8,)
+    marks: dict[str, int] = field(default_factory=dict)
+
+
+@config
+class Bed:
+    water: Water = field(default_factory=lambda: Water(litres=2.0, hours=(6, 18)))
+    shade: Pot | None = field(default_factory=lambda: Pot(depth_cm=1.0, colour="green"))
+    plant: component(PLANTS) = field(
+        default_factory=lambda: select(PLANTS, {"name": "fern", "fronds": 9})
+    )
+
+
+@config
+class Park:
+    bed: Bed = field(default_factory=lambda: Bed(water=Water(marks={"low": 1}), shade=None))
+    other: Bed = field(default_factory=Bed)
+
+
+def test_a_nested_mapping_keeps_the_rest_of_the_fields_default():
+    assert parse(Bed, {"water": {"litres": 3}}).water == Water(litres=3.0, hours=(6, 18))
+    assert parse(Bed, {"water": {}}) == Bed()
+    assert parse(Bed, {"shade": {"colour": "brown"}}).shade == Pot(depth_cm=1.0)
+    assert Bed(water={"hours": (7,)}).water == Water(litres=2.0, hours=(7,))  # pyrefly: ignore  # pydantic reads plain data
+
+
+def test_a_default_is_kept_at_every_depth():
+    park = parse(Park, {"bed": {"water": {"hours": [5]}}, "other": {"water": {"litres": 4}}})
+    assert park.bed == Bed(water=Water(hours=(5,), marks={"low": 1}), shade=None)
+    assert park.other == Bed(water=Water(litres=4.0, hours=(6, 18)))
+
+
+def test_plain_mappings_and_whole_settings_replace_the_default():
+    assert parse(Park, {"bed": {"water": {"marks": {"high": 9}}}}).bed.water.marks == {"high": 9}
+    assert parse(Bed, {"water": Water()}).water == Water()
+    assert parse(Bed, {"shade": None}).shade is None
+
+
+def test_a_component_keeps_its_settings_unless_another_is_named():
+    assert parse(Bed, {"plant": {"fronds": 2}}).plant.config.fronds == 2
+    assert parse(Bed, {"plant": {"name": "fern"}}).plant.config.fronds == 9
+    assert parse(Bed, {"plant": "fern"}).plant.config.fronds == 3
+    with pytest.raises(ConfigError, match='no plant called "moss"'):
+        parse(Bed, {"plant": {"name": "moss"}})
+    with pytest.raises(ConfigError, match=r"water\.litre: unknown key"):
+        parse(Bed, {"water": {"litre": 1}})
+
+
+def test_settings_with_special_defaults_round_trip():
+    for settings in (Park(), Bed(water=Water()), Bed(shade=None, plant=select(PLANTS, "fern"))):
+        assert parse(type(settings), to_plain(settings)) == settings

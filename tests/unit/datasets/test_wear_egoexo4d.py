@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tests.fixtures.official_layouts import write_synthetic
 
-from otolith.core.errors import DataError, FileFormatError
-from otolith.datasets import egoexo4d, wear
+from otolith.core.errors import DataError, FileFormatError, UnknownNameError
+from otolith.datasets import egoexo4d, make_dataset, wear
 from otolith.datasets._wear_rows import split_row, subjects_of
 
 
@@ -90,3 +90,24 @@ def test_egoexo4d_refuses_times_that_go_back(tmp_path):
     (tmp_path / "takes.json").write_text(json.dumps([])[:-1])
     with pytest.raises(FileFormatError, match="no JSON"):
         list(egoexo4d.recordings(release.config))
+
+
+def test_egoexo4d_is_divided_as_its_files_say(tmp_path):
+    write_synthetic("egoexo4d", tmp_path / "release")
+    splits = egoexo4d.release_splits(egoexo4d.Config(root=tmp_path / "release"))
+    assert list(splits) == ["key_steps"]
+    assert splits["key_steps"].train == ("kitchen_01_1", "kitchen_02_1")
+    assert splits["key_steps"].test == ("kitchen_03_1",)
+    lists = {"train": ["uid-2"], "val": ["uid-1", "uid-99"], "test": ["uid-3"]}
+    path = tmp_path / "release" / "annotations" / "splits.json"
+    path.write_text(json.dumps({"split_to_take_uids": lists}))
+    settings = {"root": tmp_path / "release", "home": tmp_path / "home"}
+    ids = make_dataset("egoexo4d", is_pretrain=True, **settings).recording_ids
+    assert ids == ("kitchen_01_1", "kitchen_02_1")
+    assert make_dataset("egoexo4d", split="test", **settings).recording_ids == ("kitchen_03_1",)
+    release = {"division": "release", **settings}
+    for part, number in (("train", 2), ("validation", 1), ("test", 3)):
+        found = make_dataset("egoexo4d", split=part, **release)
+        assert found.recording_ids == (f"kitchen_{number:02d}_1",)
+    with pytest.raises(UnknownNameError, match='no division "releas"'):
+        make_dataset("egoexo4d", split="test", division="releas", **settings)

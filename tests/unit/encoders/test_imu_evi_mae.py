@@ -75,6 +75,23 @@ def test_a_missing_sensor_is_left_out_of_the_mean():
     assert (nodes[:, :3] != 0).any(2).all()
 
 
+def test_a_stream_without_rows_is_missing_whether_or_not_it_names_channels():
+    whole = motion()
+    halves = [
+        dataclasses.replace(
+            whole, values=whole.values[:, :, part], channel_mask_BC=whole.channel_mask_BC[:, part]
+        )
+        for part in (slice(0, 6), slice(6, 12))
+    ]
+    gone = torch.zeros_like(whole.mask_BT)
+    for mask in (halves[1].channel_mask_BC, None):
+        legs = dataclasses.replace(halves[1], mask_BT=gone, channel_mask_BC=mask)
+        batch = make_batch(imu=None, arms=halves[0], legs=legs)
+        maps = make(streams=("arms", "legs")).prepare(batch)
+        assert maps.sensor_mask_BS.tolist() == [[True, True, False, False]] * 2
+        assert not maps.values_BCTF[:, 6:].any()
+
+
 def test_nodes_are_the_sensors_alone():
     encoder, batch = make(), make_batch()
     maps = encoder.prepare(batch)

@@ -106,7 +106,8 @@ def test_many_data_sets_fit(tmp_path):
 def test_callback_draws_every_n_epochs_and_at_the_end(tmp_path):
     folder = write(tmp_path / "run", curve(1.0))
     drawn = folder / "plots" / "overall_loss.png"
-    run = SimpleNamespace(folder=folder, config=SimpleNamespace(plots_every_epochs=2))
+    look = {"folder": folder, "preview": None}
+    run = SimpleNamespace(**look, config=SimpleNamespace(plots_every_epochs=2))
     callback = PlotCallback()
     callback.on_epoch(run, epoch(0, 10, 1.0))
     assert not drawn.exists()
@@ -114,9 +115,9 @@ def test_callback_draws_every_n_epochs_and_at_the_end(tmp_path):
     assert drawn.exists()
     drawn.unlink()
     callback.on_epoch(
-        SimpleNamespace(folder=folder, config=SimpleNamespace(plots_every_epochs=None)),
+        SimpleNamespace(**look, config=SimpleNamespace(plots_every_epochs=None)),
         epoch(1, 20, 1.0),
     )
     assert not drawn.exists()
-    callback.on_end(run, {})
+    callback.on_end(run, {"epochs": 4})
     assert drawn.exists()

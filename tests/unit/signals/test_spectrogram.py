@@ -1,6 +1,7 @@
 """Spectrograms: equal to a plain form, units, bands, statistics, mistakes."""
 
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -173,3 +174,31 @@ def test_mistakes_are_named():
         parse(s.Config, {"frame_s": 2.0})
     with pytest.raises(ConfigError, match="same number"):
         parse(s.Config, {"mean_db": [1.0]})
+
+
+def test_resampling_keeps_full_precision_under_autocast():
+    x = 9.8 + 0.01 * torch.randn(2, 3, 800, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = s.resample_sinc(x, 800.0, 50.0)
+    assert torch.equal(found, s.resample_sinc(x, 800.0, 50.0))
+
+
+@pytest.mark.parametrize("rate_hz", [99.73, 51.2, 49.97, 160.1])
+def test_an_odd_ratio_needs_no_kernel_larger_than_the_window(rate_hz):
+    """Against the sum over all samples, at the exact times."""
+    x = torch.randn(2, 210, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = s.resample_sinc(x, rate_hz, 50.0)
+    ratio = Fraction(50.0 / rate_hz).limit_denominator(10_000)
+    low = min(ratio, 1) * 0.99
+    assert found.shape[1] == math.ceil(210 * ratio)
+    at = torch.arange(found.shape[1], dtype=torch.float64) / float(ratio)
+    t = ((torch.arange(210)[:, None] - at) * float(low)).clamp(-6, 6)
+    weights = torch.sinc(t) * torch.cos(t * math.pi / 12).square() * float(low)
+    torch.testing.assert_close(found, x @ weights)
+    kernels = s._sinc_kernel.cache_info()
+    s.resample_sinc(x, rate_hz, 50.0)
+    assert s._sinc_kernel.cache_info().hits == kernels.hits + 1
+    up, down = ratio.numerator, ratio.denominator
+    inputs = min(210, down) if up >= found.shape[1] else down
+    kernel, half = s._sinc_kernel(up, down, 6, 0.99, inputs, min(up, found.shape[1]))
+    assert kernel.size <= 2 * (210 + 2 * half) * 210

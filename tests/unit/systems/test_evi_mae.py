@@ -100,6 +100,12 @@ def test_a_missing_sensor_is_not_reconstructed():
     assert torch.equal(first.total, second.total)
 
 
+@pytest.mark.parametrize("masking", [{"imu_ratio": 0.95}, {"video_ratio": 0.0}])
+def test_masks_that_leave_nothing_to_do_are_refused(masking):
+    with pytest.raises(ConfigError, match="tokens visible"):
+        make(masking=masking)
+
+
 def test_another_number_of_channels_is_one_sentence():
     system = make()
     with pytest.raises(DataError, match="6 motion channels, the decoder 12"):
@@ -118,6 +124,17 @@ def test_statistics_are_measured_once():
     assert maps.std() == pytest.approx(1.0, abs=1e-3)
     system.warm_up([make_batch(4, seed=9)])
     assert system.encoder.imu.statistics_3.tolist() == [count, mean, std]
+
+
+def test_statistics_are_those_of_full_precision():
+    quiet = motion(4)
+    values = 9.8 + 0.01 * quiet.values
+    batch = make_batch(4, imu=dataclasses.replace(quiet, values=values))
+    system, halved = make(), make()
+    system.warm_up([batch])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        halved.warm_up([batch])
+    assert torch.equal(system.encoder.imu.statistics_3, halved.encoder.imu.statistics_3)
 
 
 def test_embedding_and_settings_survive():

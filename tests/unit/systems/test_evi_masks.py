@@ -5,7 +5,15 @@ import torch
 from otolith.core.config import parse
 from otolith.core.errors import ConfigError
 from otolith.core.randomness import sample_keys
-from otolith.systems._evi_masks import Config, draw_imu, draw_nodes, draw_video, from_noise
+from otolith.systems._evi_masks import (
+    Config,
+    TokenMask,
+    draw_imu,
+    draw_nodes,
+    draw_video,
+    from_noise,
+    require_both_parts,
+)
 
 KEYS = sample_keys(0, 0, np.arange(6))
 
@@ -32,6 +40,24 @@ def test_the_share_of_motion_is_kept_in_every_kind(kind):
     if kind == "time_frequency":
         assert (whole_columns >= 10).all()
         assert (whole_rows >= 4).all()
+
+
+def test_what_rows_and_columns_hide_too_much_is_shown_at_random():
+    """Half of 8 x 20: 2 rows and 7 columns hide 82 of 160, so 2 of theirs are visible."""
+    keys = sample_keys(0, 0, np.arange(100))
+    mask = draw_imu(keys, (8, 20), Config(imu_kind="time_frequency", imu_ratio=0.5))
+    visible = ~mask.hidden_table.view(100, 8, 20)
+    assert (visible.sum((1, 2)) == 80).all()
+    extra = visible & (visible.sum(2, keepdim=True) <= 2)
+    assert len(set(extra.nonzero()[:, 2].tolist())) > 10
+
+
+def test_masks_that_hide_everything_or_nothing_are_refused():
+    for count, text in ((0, "0 of 4"), (4, "4 of 4")):
+        order = torch.arange(4)[None]
+        mask = TokenMask(keep_BK=order[:, :count], hidden_BM=order[:, count:])
+        with pytest.raises(ConfigError, match=f"imu_ratio leaves {text} tokens"):
+            require_both_parts(mask, "imu_ratio")
 
 
 def test_video_in_tubes_and_without():

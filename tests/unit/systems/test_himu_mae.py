@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from tests.support.himu_data import BATCH, CONTEXT, DECODER, ENCODER, batch_of
 
 from otolith.core.config import parse, to_plain
-from otolith.core.errors import CheckpointError, DataError
+from otolith.core.errors import CheckpointError, ConfigError, DataError
 from otolith.encoders._mae_masks import draw_masking
 from otolith.objectives import LossOutput
 from otolith.reports.reconstruction_picture import draw_reconstruction
@@ -137,6 +137,36 @@ def test_the_authors_way_mixes_pixels_and_channels():
     assert not torch.equal(theirs["decoder.prediction.weight"], ours["decoder.prediction.weight"])
     assert torch.equal(theirs["decoder.embedding.weight"], target.decoder.embedding.weight)
     assert torch.equal(ours["decoder.embedding.weight"], source.decoder.embedding.weight)
+
+
+def test_positions_learn_with_a_frozen_decoder_only_on_request():
+    quirk = "freeze_decoder_makes_position_tables_trainable"
+    for freeze, quirks in (("decoder", ()), ("none", (quirk,)), ("decoder", (quirk,))):
+        system = make(freeze=freeze, upstream_quirks=quirks)
+        learning = {n for n, p in system.named_parameters() if p.requires_grad}
+        tables = {"encoder.positions_1ND", "decoder.positions_1ND"}
+        assert learning & tables == (tables if (freeze, quirks) == ("decoder", (quirk,)) else set())
+        decaying = {id(p) for p in system.parameter_groups()[1]["params"]}
+        assert all(id(dict(system.named_parameters())[n]) in decaying for n in learning & tables)
+
+
+def test_groups_hold_every_learning_parameter_once_and_decay_matrices_alone():
+    for freeze in ("none", "decoder"):
+        system = make(freeze=freeze, decoder={**DECODER, "kind": "window"})
+        plain, decaying = (g["params"] for g in system.parameter_groups())
+        learning = [p for p in system.parameters() if p.requires_grad]
+        assert sorted(map(id, [*plain, *decaying])) == sorted(map(id, learning))
+        assert all(p.ndim == 1 for p in plain)
+        assert all(p.ndim > 1 for p in decaying)
+        assert system.parameter_groups()[0]["weight_decay"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "masking", [{"share": 0.0}, {"share": 0.99}, {"kind": "grid", "time_share": 0.95}]
+)
+def test_masks_that_leave_nothing_to_do_are_refused(masking):
+    with pytest.raises(ConfigError, match="of 32 tokens visible"):
+        make(masking=masking)
 
 
 def test_another_context_keeps_what_reads_the_encoder():

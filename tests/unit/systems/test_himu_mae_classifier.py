@@ -122,6 +122,39 @@ def test_rare_classes_are_counted_before_the_first_step():
     make().warm_up(iter(()))
 
 
+QUIRKS = {
+    "label_smoothing_applied_twice_with_mixup": {"mixup": 5.0, "label_smoothing": 0.3},
+    "class_weights_not_normalised": {"class_weights": (1.0, 5.0, 9.0)},
+    "video_feature_not_mixed": {"kind": "late_sum", "mixup": 5.0},
+}
+
+
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_a_quirk_of_the_loss_changes_it_only_on_request(quirk):
+    settings = {"label_smoothing": 0.0, **QUIRKS[quirk]}
+    ours, again = (make(**settings).train().loss(BATCH).total for _ in range(2))
+    theirs = make(**settings, upstream_quirks=(quirk,)).train().loss(BATCH).total
+    assert torch.equal(ours, again)
+    assert not torch.allclose(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("freeze", ["none", "encoder"])
+def test_every_learning_parameter_is_in_one_group_and_decays_if_it_is_a_matrix(kind, freeze):
+    encoder = {**ENCODER, "has_trainable_positions": True}
+    system = make(kind, freeze=freeze, encoder=encoder, pooling="cls")
+    groups = system.parameter_groups()
+    listed = [id(p) for g in groups for p in g["params"]]
+    learning = {id(p): n for n, p in system.named_parameters() if p.requires_grad}
+    assert sorted(listed) == sorted(learning)
+    assert len({g["name"] for g in groups}) == len(groups)
+    plain = {learning[id(p)] for g in groups if "weight_decay" in g for p in g["params"]}
+    assert plain == {
+        n for n, p in system.named_parameters()
+        if p.requires_grad and (p.ndim == 1 or n in {"encoder.cls_token", "encoder.positions_1ND"})
+    }  # fmt: skip
+
+
 def test_rates_fall_towards_the_input():
     groups = make(layer_decay=0.5).parameter_groups()
     scale = {g["name"]: g["lr_scale"] for g in groups}
@@ -151,7 +184,9 @@ def test_pretrained_weights_are_taken(tmp_path):
     with pytest.raises(CheckpointError, match="do not fit"):
         init_from(other, tmp_path / "source")
     save_model(tmp_path / "own", "himu_mae_classifier", make(seed=3), {})
-    assert init_from(make(), tmp_path / "own").loaded
+    again = make(class_weights=(1.0, 2.0, 3.0))
+    assert init_from(again, tmp_path / "own").loaded
+    assert again.class_weights_K.tolist() == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize("kind", KINDS)

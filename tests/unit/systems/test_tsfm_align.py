@@ -241,7 +241,7 @@ def test_a_preset_can_be_changed_in_part():
     config = parse(Config, {"preset": "tiny", "head": {"num_layers": 3}, "queue_size": 9})
     assert (config.head.num_layers, config.head.fused_width, config.queue_size) == (3, 192, 9)
     assert Config() == Config(preset="small_deep")
-    with pytest.raises(ConfigError, match='no size called "tinny"'):
+    with pytest.raises(ConfigError, match='no preset "tinny"'):
         parse(Config, {"preset": "tinny"})
 
 

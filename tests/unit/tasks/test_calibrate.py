@@ -12,7 +12,7 @@ from otolith.core.config import parse
 from otolith.core.errors import CheckpointError, DataError, LeakageError
 from otolith.systems._concepts import concepts
 from otolith.tasks._calibrate import Config, calibrate, match_labels
-from otolith.tasks._calibration_fits import conformal_quantile, fit_temperature, label_scores
+from otolith.tasks._calibration_fits import fit_temperature, label_scores
 from otolith.tasks._model import Model
 from otolith.tasks._people import learned_people, seen_people, training_datasets
 
@@ -53,21 +53,6 @@ def simulated(factor, num=4000, seed=0):
 def test_the_temperature_undoes_what_is_too_sure(factor):
     system, scores, truth = simulated(factor)
     assert fit_temperature(system, scores, truth, WORDS) == pytest.approx(factor, rel=0.12)
-
-
-@pytest.mark.parametrize(
-    ("count", "coverage", "expected"),
-    [(9, 0.9, 9 / 10), (8, 0.9, 1.0), (19, 0.9, 18 / 20), (4, 0.8, 4 / 5), (0, 0.8, 1.0)],
-)
-def test_the_rank_knows_the_number_of_windows(count, coverage, expected):
-    misfit = np.random.default_rng(0).permutation(np.arange(1, count + 1) / (count + 1))
-    assert conformal_quantile(misfit, coverage) == pytest.approx(expected)
-
-
-def test_sets_cover_new_windows():
-    rng = np.random.default_rng(1)
-    quantile = conformal_quantile(rng.random(5000), 0.9)
-    assert (rng.random(5000) <= quantile).mean() == pytest.approx(0.9, abs=0.02)
 
 
 def test_classes_are_matched_to_labels():

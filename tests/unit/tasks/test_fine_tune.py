@@ -45,6 +45,17 @@ def settings(**changes):
     return parse(fine_tune.Config, {"folds": 2, "training": training, **changes})
 
 
+def test_what_is_not_given_of_the_training_stays_as_the_task_has_it():
+    usual = fine_tune.Config().training
+    found = parse(fine_tune.Config, {"training": {"epochs": 5, "optimizer": {"lr": 0.1}}}).training
+    assert (found.epochs, found.optimizer.lr) == (5, 0.1)
+    assert found.optimizer.weight_decay == usual.optimizer.weight_decay
+    for name in ("batch_size", "schedule", "early_stop", "checkpoint"):
+        assert getattr(found, name) == getattr(usual, name)
+    patient = parse(fine_tune.Config, {"training": {"early_stop": None}}).training
+    assert (patient.early_stop, patient.epochs) == (None, 30)
+
+
 @pytest.mark.parametrize("what", ["head", "all"])
 def test_it_learns_and_leaves_the_model_alone(part, what):
     model = toy_model(trained_on(other=["x"]))

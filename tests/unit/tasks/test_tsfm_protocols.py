@@ -132,6 +132,14 @@ def test_supervised_defaults_are_the_published_ones():
     assert training.best.metric == "validation/parts/accuracy"
 
 
+def test_changing_one_value_of_the_training_keeps_the_published_others():
+    changed = parse(tsfm_supervised.Config, {"training": {"epochs": 2}})
+    usual = tsfm_supervised.Config()
+    assert changed == dataclasses.replace(
+        usual, training=dataclasses.replace(usual.training, epochs=2)
+    )
+
+
 def test_the_published_metric_chooses_the_epoch(part, aligned):
     training = {"epochs": 1, "batch_size": 16, "device": "cpu"}
     settings = parse(tsfm_supervised.Config, {"training": training})

@@ -1,7 +1,7 @@
 """Project Aria glasses: both motion sensors of the head, from CSV tables or from a VRS file.
 
-The left sensor (`imu-left`) runs at 800 Hz, the right one (`imu-right`) at 1000 Hz; both are stamped
-by the device's one clock and measure acceleration with gravity in m/s^2 and angular rate in rad/s.
+The left sensor (`imu-left`) of the first generation runs at 800 Hz, the right one (`imu-right`) at
+1000 Hz, both of the second at 800 Hz (a VRS file says so); both are stamped by the device's one clock and measure acceleration with gravity in m/s^2 and angular rate in rad/s.
 Each becomes a stream of its own, at its own rate and with its own number of samples. VRS files are read
 by the package `projectaria-tools` (extra `aria`), whose provider gives one sample per call.
 """
@@ -104,8 +104,13 @@ def read_aria_vrs(
         raise _no_vrs(path, "the reader could not open it")
     notes = Notes(path)
     wanted = ("left", "right") if side == "both" else (side,)
-    rows = {one: _read_stream(provider, path, one, notes) for one in wanted}
-    return _recording(path.stem, rows, path.name, options, notes)
+    ids = {one: _stream_id(provider, path, one) for one in wanted}
+    rows = {one: _read_stream(provider, stream, one, notes) for one, stream in ids.items()}
+    usual_hz = {
+        one: float(provider.get_imu_configuration(stream).nominal_rate_hz)
+        for one, stream in ids.items()
+    }
+    return _recording(path.stem, rows, path.name, options, notes, usual_hz)
 
 
 def _no_vrs(path: Path, reason: str) -> FileFormatError:
@@ -188,14 +193,28 @@ def _read_table(path: Path) -> Rows:
     return stamps * _TIMES[times[0]], np.stack(columns, axis=1)
 
 
-def _read_stream(provider: Any, path: Path, side: str, notes: Notes) -> Rows:
+def _stream_id(provider: Any, path: Path, side: str) -> Any:
+    """The stream of one sensor of a VRS file.
+
+    Raises:
+        DataError: There is none, or it is empty.
+    """
+    counts = {}
+    for one in RATES_HZ:
+        stream = provider.get_stream_id_from_label(f"imu-{one}")
+        counts[one] = provider.get_num_data(stream) if stream is not None else 0
+        if one == side and counts[one]:
+            return stream
+    others = [one for one, count in counts.items() if count]
+    raise DataError(
+        f"{path} holds no samples of imu-{side}.",
+        f"Ask for the {others[0]} sensor alone." if others else "It has no motion sensors at all.",
+    )
+
+
+def _read_stream(provider: Any, stream: Any, side: str, notes: Notes) -> Rows:
     """Times in s and samples of one sensor of a VRS file; what is marked invalid becomes NaN."""
-    stream = provider.get_stream_id_from_label(f"imu-{side}")
-    count = provider.get_num_data(stream) if stream is not None else 0
-    if not count:
-        raise DataError(
-            f"{path} holds no samples of imu-{side}.", "Ask for the other sensor alone."
-        )
+    count = provider.get_num_data(stream)
     stamps_N = np.empty(count, np.int64)
     samples_NC = np.empty((count, 6))
     invalid_N2 = np.zeros((count, 2), bool)
@@ -216,11 +235,17 @@ def _read_stream(provider: Any, path: Path, side: str, notes: Notes) -> Rows:
 
 
 def _recording(
-    name: str, rows: dict[str, Rows], file: str, options: ReadOptions, notes: Notes
+    name: str,
+    rows: dict[str, Rows],
+    file: str,
+    options: ReadOptions,
+    notes: Notes,
+    usual_hz: dict[str, float] = RATES_HZ,
 ) -> Recording:
     """Streams on one clock that starts with the earliest sample."""
     streams: dict[str, ImuStream] = {
-        side: _stream(name, side, *part, options, notes) for side, part in rows.items()
+        side: _stream(name, side, *part, usual_hz[side], options, notes)
+        for side, part in rows.items()
     }
     zero_s = min(s.offset_s for s in streams.values())
     moved: dict[str, Stream] = {
@@ -247,14 +272,20 @@ def _stream(
     side: str,
     times_N: np.ndarray,
     samples_NC: np.ndarray,
+    usual_hz: float,
     options: ReadOptions,
     notes: Notes,
 ) -> ImuStream:
     """One sensor on a regular clock of its real rate; the offset is still the device's time."""
     times_N, samples_NC = _in_order(side, times_N, samples_NC, options, notes)
-    rate_hz = _rate(side, times_N, notes)
+    rate_hz = _rate(side, times_N, usual_hz, notes)
     gridded = to_grid(times_N, samples_NC.astype(np.float32), rate_hz, name, side, options, notes)
     acc_TC = gridded.samples_TC[:, :3]
+    if not np.isfinite(acc_TC).all(axis=1).any():
+        raise notes.error(
+            "values.none", f"No row of the {side} sensor has a whole acceleration", "",
+            "Export it again, or ask for the other sensor alone.",
+        )  # fmt: skip
     norm = float(np.nanmedian(np.linalg.norm(acc_TC, axis=1))) / STANDARD_GRAVITY_M_S2
     is_near = _NEAR_GRAVITY[0] < norm < _NEAR_GRAVITY[1]
     notes.add(
@@ -306,14 +337,14 @@ def _in_order(
             "refuse" if options.on_duplicate_time == "refuse" else "keep_first",
             "time.duplicate",
             "fixed",
-            f"{plural(int((~first).sum()), 'row')} of the {side} sensor repeat a time; the first was kept",
-            "",
+            f"{plural(int((~first).sum()), 'row')} of the {side} sensor repeat a time",
+            "" if options.on_duplicate_time == "refuse" else "the first of each was kept",
             "Export it again.",
         )
     return times_N[first], samples_NC[first]
 
 
-def _rate(side: str, times_N: np.ndarray, notes: Notes) -> float:
+def _rate(side: str, times_N: np.ndarray, usual_hz: float, notes: Notes) -> float:
     """Real rate of a sensor: nominal where the stamps agree, else the stamps'."""
     if len(times_N) < 2:
         raise notes.error(
@@ -322,10 +353,10 @@ def _rate(side: str, times_N: np.ndarray, notes: Notes) -> float:
     usual_s = float(np.median(np.diff(times_N)))
     near = np.diff(times_N) < 1.5 * usual_s
     rate_hz = 1.0 / float(np.diff(times_N)[near].mean())
-    is_usual = abs(rate_hz / RATES_HZ[side] - 1.0) <= _MAX_RATE_ERROR
+    is_usual = abs(rate_hz / usual_hz - 1.0) <= _MAX_RATE_ERROR
     notes.add(
         f"time.rate.{side}",
         "ok" if is_usual else "warning",
-        f"The {side} sensor runs at {rate_hz:.4f} Hz; Aria glasses have {RATES_HZ[side]:g} Hz.",
+        f"The {side} sensor runs at {rate_hz:.4f} Hz; it should at {usual_hz:g} Hz.",
     )
     return rate_hz

@@ -1,6 +1,8 @@
 """Aria glasses: pairs of CSV tables, and VRS files by a provider of the same methods as the package's."""
 
 import builtins
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -54,6 +56,9 @@ class Provider:
 
     def get_num_data(self, stream):
         return len(self.rows[stream][0])
+
+    def get_imu_configuration(self, stream):
+        return SimpleNamespace(nominal_rate_hz=RATES_HZ[stream.removeprefix("imu-")])
 
     def get_imu_data_by_index(self, stream, index):
         stamps, samples = self.rows[stream]
@@ -160,8 +165,10 @@ def test_samples_marked_invalid_are_empty(vrs):
 
 
 def test_faults_of_vrs_files(vrs, tmp_path, monkeypatch):
-    with pytest.raises(DataError, match="no samples of imu-right"):
+    with pytest.raises(DataError, match=r"no samples of imu-right.*left sensor alone"):
         read_aria_vrs(vrs, open_provider=lambda path: Provider(("left",)))
+    with pytest.raises(DataError, match=r"no samples of imu-left.*no motion sensors"):
+        read_aria_vrs(vrs, open_provider=lambda path: Provider(()))
     with pytest.raises(FileFormatError, match=r"take\.vrs"):
         read_aria_vrs(vrs, open_provider=lambda path: None)
 
@@ -207,6 +214,58 @@ def test_the_command_writes_a_data_folder(folder, tmp_path):
         assert isinstance(run.exception, OtolithError)
     run = CliRunner().invoke(app, [*words[:-1], "table", "--side", "left"])
     assert "side has no effect" in str(run.exception)
+
+
+def test_the_usual_rate_is_that_of_the_file(vrs):
+    """Glasses of the second generation have 800 Hz on both sides."""
+    provider = Provider()
+    provider.rows["imu-right"] = rows("left")
+    fast = read_aria_vrs(vrs, open_provider=lambda path: provider)
+    assert next(f.status for f in fast.findings if f.check == "time.rate.right") == "warning"
+    provider.get_imu_configuration = lambda stream: SimpleNamespace(nominal_rate_hz=800.0)
+    second = read_aria_vrs(vrs, open_provider=lambda path: provider)
+    assert next(f.status for f in second.findings if f.check == "time.rate.right") == "ok"
+
+
+def test_the_real_package_has_every_call_of_the_reader():
+    """The provider above answers only what the package's does, under the same names."""
+    package = pytest.importorskip("projectaria_tools.core", reason="projectaria-tools is absent")
+    from projectaria_tools.core import data_provider, sensor_data  # pyrefly: ignore
+
+    assert package is not None
+    assert callable(data_provider.create_vrs_data_provider)
+    calls = [name for name in vars(Provider) if name.startswith("get_")]
+    assert len(calls) == 4
+    real = data_provider.VrsDataProvider
+    for name in calls:
+        assert callable(getattr(real, name))
+    for name in ("capture_timestamp_ns", "accel_msec2", "gyro_radsec", "accel_valid", "gyro_valid"):
+        assert hasattr(sensor_data.MotionData, name)
+    assert hasattr(sensor_data.MotionConfigRecord, "nominal_rate_hz")
+
+
+def test_the_real_package_refuses_what_is_no_vrs_file(vrs):
+    pytest.importorskip("projectaria_tools.core", reason="projectaria-tools is absent")
+    with pytest.raises(FileFormatError, match=r"take\.vrs"):
+        read_aria_vrs(vrs)
+
+
+def test_a_real_vrs_file_equals_the_snippets_tables():
+    """`OTOLITH_VRS` names `recording.vrs` of the Aria Everyday Activities test data."""
+    pytest.importorskip("projectaria_tools.core", reason="projectaria-tools is absent")
+    folder = SHARED / "data" / "video" / "aria_snippet"
+    path = os.environ.get("OTOLITH_VRS", "")
+    if not (path and folder.is_dir()):
+        pytest.skip("OTOLITH_VRS names no file, or the real snippet is not at hand")
+    tables, both = read_aria_csv(folder), read_aria_vrs(Path(path))
+    for side, count in (("left", 319), ("right", 400)):
+        ours, theirs = both.imus[side], tables.imus[side]
+        assert ours.rate_hz == pytest.approx(theirs.rate_hz, rel=1e-5)
+        assert len(ours.samples_TC) == count
+        np.testing.assert_allclose(ours.samples_TC, theirs.samples_TC, atol=1e-4)
+        assert ours.offset_s == pytest.approx(theirs.offset_s, abs=2e-6)
+        alone = read_aria_vrs(Path(path), side).imus[side]
+        np.testing.assert_array_equal(alone.samples_TC, ours.samples_TC)
 
 
 def test_the_real_snippet():

@@ -123,6 +123,18 @@ class System(BaseSystem):
         features, graph = self._features(self._prepared(batch), self.config.mode)
         return self._joined(features, graph).float()
 
+    def tokens(self, batch: Batch) -> Tensor:
+        """Return the encoders' tokens side by side and the graph's vector, float32 [B, N * D + G].
+
+        They lie before the unified block, so every column belongs to one place of one modality.
+        """
+        inputs = self._prepared(batch)
+        found = [self.encoder.encode_imu(inputs), self.encoder.encode_video(inputs)]
+        flat = [x.flatten(1) for x in found if x is not None]
+        if self.config.encoder.graph is not None and inputs.imu_BNV is not None:
+            flat.append(self.encoder.graph_vector(inputs))
+        return torch.cat(flat, 1).float()
+
     def classify(self, batch: Batch) -> Tensor:
         """Return logits [B, K], one column per entry of `labels`."""
         return self.logits(self._prepared(batch), self.config.mode)[0]

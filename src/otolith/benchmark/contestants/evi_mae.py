@@ -2,7 +2,9 @@
 
 Written `evi_mae:WHAT-START-WAY`. WHAT: `imu`, `video`, `fused` (intermediate fusion: both through the
 unified block) or `late` (both alone, log probabilities added). START: `pretrained` or `scratch`. WAY:
-`tuned` (every weight learns) or `probe` (the encoder stays; logistic regression on its vectors).
+`tuned` (every weight learns, the mean token is classified, as published) or `probe` (the encoder stays;
+logistic regression on its tokens side by side and the graph's vector, because the mean of tokens of a
+masked autoencoder forgets when and where something happened).
 People who are tested take no part in pretraining. One pretraining serves all contestants of a cell.
 """
 
@@ -216,6 +218,7 @@ class EviContestant(Contestant):
             Trainer(model, [lesson], num_classes, seed, course, self.device).run()
             logits_NK, features_ND = evaluate(model, lesson.inputs, every)
             return torch.from_numpy(logits_NK).double().softmax(1).numpy(), features_ND, size
+        model.gives_tokens = True
         features_ND = evaluate(model, lesson.inputs, every)[1]
         on_features = replace(lesson, inputs=features_ND)
         fitted = fit_head("logistic", [on_features], num_classes, seed, self._learning, size)
@@ -261,11 +264,16 @@ class _Masked(Learner):
 
 
 class _Taught(Learner):
-    """Fine-tuning; predicts logits and what the head reads."""
+    """Fine-tuning; predicts logits and features.
+
+    Attributes:
+        gives_tokens: Whether features are all tokens side by side instead of what the head reads.
+    """
 
     def __init__(self, system: evi_mae_classifier.System, seed: int) -> None:
         super().__init__()
         self.system, self._seed = system, seed
+        self.gives_tokens = False
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """Return the system's groups with their rates."""
@@ -285,7 +293,8 @@ class _Taught(Learner):
 
     def predict(self, fetched: Batch) -> tuple[Tensor, Tensor]:
         """Return logits and features."""
-        return self.system.classify(fetched), self.system.embed(fetched)
+        features = self.system.tokens(fetched) if self.gives_tokens else self.system.embed(fetched)
+        return self.system.classify(fetched), features
 
 
 class _Found(Fitted):
@@ -328,4 +337,6 @@ def _fetch(clips: Clips, rows: np.ndarray, epoch: int, seed: int) -> Batch:
 def _batches(lesson: Lesson) -> list[Batch]:
     """The windows that the statistics of the maps are measured on."""
     rows = lesson.unlabelled
-    return [lesson.inputs.batch.take(rows[a : a + _MEASURED]) for a in range(0, len(rows), _MEASURED)]
+    return [
+        lesson.inputs.batch.take(rows[a : a + _MEASURED]) for a in range(0, len(rows), _MEASURED)
+    ]

@@ -26,7 +26,7 @@ def main() -> None:
     context = {"width": 1536} if options.size == "omnivore" else None
     plain_settings = {"context": context, "masking": {"share": SHARES[options.size]}}
     system = System(parse(Config, plain_settings)).train()
-    optimizer = torch.optim.AdamW(system.parameters(), lr=1e-4, fused=options.dtype == "float32")
+    optimizer = torch.optim.AdamW(system.parameters(), lr=1e-4, fused=True)
     image = torch.randn(options.batch_size, 3, 128, 320)
     video = torch.randn(options.batch_size, 1536) if context else None
     keys_B = sample_keys(0, 0, np.arange(options.batch_size))

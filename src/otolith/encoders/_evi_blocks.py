@@ -207,14 +207,6 @@ def pair_mean(x_BND: Tensor) -> Tensor:
     return x_BND.unflatten(-1, (-1, 2)).mean(-1)
 
 
-def take_tokens(x_BND: Tensor, keep_BK: Tensor) -> Tensor:
-    """Return the tokens of the given numbers, [B, K, D]."""
-    batch, num, _ = x_BND.shape
-    starts_B1 = num * torch.arange(batch, device=keep_BK.device)[:, None]
-    # whole rows are copied, and added up in the backward pass; `gather` would look up every value
-    return F.embedding(keep_BK + starts_B1, x_BND.flatten(0, 1))
-
-
 def take_rows(table_ND: Tensor, keep_BK: Tensor | None) -> Tensor:
     """Return the rows of a table that all samples share: [B, K, D], or [1, N, D] for all rows."""
     return table_ND[None] if keep_BK is None else table_ND[keep_BK]

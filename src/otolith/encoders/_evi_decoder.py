@@ -20,9 +20,9 @@ from otolith.encoders._evi_blocks import (
     Block,
     Pack,
     sinusoid_table,
-    take_tokens,
     xavier,
 )
+from otolith.encoders._mae import select_tokens
 from otolith.encoders._sensor_graph import SensorGraph
 from otolith.encoders.fused_evi_mae import GraphConfig
 
@@ -110,7 +110,7 @@ class Decoder(nn.Module):
         assert isinstance(last, Block)  # noqa: S101  # the type of every block
         # behind the last attention no token reads another
         x = last.attended(Pack.of([x])).parts()[0]
-        x = last.fed(Pack.of([take_tokens(x, self._numbers(wanted))])).parts()[0]
+        x = last.fed(Pack.of([select_tokens(x, self._numbers(wanted))])).parts()[0]
         lengths = {name: wanted[name].shape[1] for name in self.num_tokens}
         return self._by_modality(self.norm(x), lengths)
 

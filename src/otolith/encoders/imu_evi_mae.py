@@ -33,9 +33,9 @@ from otolith.encoders._evi_blocks import (
     Pack,
     sinusoid_table,
     take_rows,
-    take_tokens,
     xavier,
 )
+from otolith.encoders._mae import select_tokens
 from otolith.encoders._tubelets import TubeletEmbedding, to_tubelets
 from otolith.signals import fbank
 from otolith.windows.batch import Batch, StreamBatch
@@ -270,7 +270,7 @@ class Encoder(nn.Module):
         self, patches_BNV: Tensor, sensor_mask_BS: Tensor, keep_BK: Tensor | None
     ) -> Tensor:
         """Embedded patches [B, K, D], averaged over the sensors that are there."""
-        chosen = patches_BNV if keep_BK is None else take_tokens(patches_BNV, keep_BK)
+        chosen = patches_BNV if keep_BK is None else select_tokens(patches_BNV, keep_BK)
         # embedding is linear, so the mean over sensors comes first and is embedded once
         per_sensor_BKVSC = self._by_sensor(chosen, sensor_mask_BS)
         weight = sensor_mask_BS.to(chosen.dtype)

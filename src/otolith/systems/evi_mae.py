@@ -22,8 +22,9 @@ from torch import Tensor
 from otolith.core.config import config
 from otolith.core.errors import DataError
 from otolith.encoders import _evi_decoder, fused_evi_mae
-from otolith.encoders._evi_blocks import IMU, JOINT, VIDEO, take_tokens
+from otolith.encoders._evi_blocks import IMU, JOINT, VIDEO
 from otolith.encoders._evi_decoder import Decoder, GraphMasking
+from otolith.encoders._mae import select_tokens
 from otolith.encoders.fused_evi_mae import Inputs
 from otolith.encoders.imu_evi_mae import fill_preset
 from otolith.objectives import (
@@ -289,7 +290,7 @@ class System(BaseSystem):
             per_sensor = self.config.encoder.imu.channels_per_sensor
             channels_BC = sensors.repeat_interleave(per_sensor, 1)
             mask_BV = channels_BC.repeat(1, values.shape[2] // channels_BC.shape[1])
-        return self.reconstruct(predicted, take_tokens(values, hidden_BM), None, mask_BV)
+        return self.reconstruct(predicted, select_tokens(values, hidden_BM), None, mask_BV)
 
     def _require_channels(self, inputs: Inputs) -> None:
         """Refuse motion with another number of channels than the decoder reconstructs."""

@@ -9,8 +9,8 @@ from otolith.encoders._evi_blocks import (
     pair_mean,
     sinusoid_table,
     take_rows,
-    take_tokens,
 )
+from otolith.encoders._mae import select_tokens
 
 
 def explicit(attention, x):
@@ -71,7 +71,7 @@ def test_the_mean_of_a_block_is_the_mean_of_its_output():
 def test_tokens_are_taken_and_their_gradients_put_back(dtype):
     x = torch.randn(2, 5, 3, dtype=dtype, requires_grad=True)
     keep = torch.tensor([[4, 0, 2], [1, 3, 0]])
-    found = take_tokens(x, keep)
+    found = select_tokens(x, keep)
     assert torch.equal(found, torch.stack([x[0, keep[0]], x[1, keep[1]]]))
     found.sum().backward()
     assert torch.equal(x.grad[:, :, 0] > 0, torch.zeros(2, 5).scatter(1, keep, 1.0) > 0)
@@ -94,6 +94,6 @@ def test_pairs_and_choices():
     x = torch.arange(12.0).view(1, 3, 4)
     torch.testing.assert_close(pair_mean(x)[0, 0], torch.tensor([0.5, 2.5]))
     keep = torch.tensor([[2, 0]])
-    torch.testing.assert_close(take_tokens(x, keep)[0, 0], x[0, 2])
-    torch.testing.assert_close(take_rows(x[0], keep), take_tokens(x, keep))
+    torch.testing.assert_close(select_tokens(x, keep)[0, 0], x[0, 2])
+    torch.testing.assert_close(take_rows(x[0], keep), select_tokens(x, keep))
     assert take_rows(x[0], None).shape == (1, 3, 4)

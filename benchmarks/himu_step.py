@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 
 import numpy as np
 import torch
 from _mae_plain import plain_loss
-from _measure import autocast, count_gflop, parse_arguments, report
+from _measure import autocast, count_gflop, measure_s, parse_arguments, report
 
 from otolith.core.config import parse
 from otolith.core.randomness import sample_keys, uniform
@@ -65,9 +64,7 @@ def _report_decoder(system: System, image: torch.Tensor, video: torch.Tensor | N
     gflop = {name: count_gflop(part) for name, part in parts.items()}
     seconds = {}
     for name, part in parts.items():
-        start = time.perf_counter()
-        part()
-        seconds[name] = time.perf_counter() - start
+        seconds[name] = measure_s(part)
     line = {
         "workload": "himu_step/forward",
         "decoder_share_of_gflop": round(gflop["decoder"] / sum(gflop.values()), 3),

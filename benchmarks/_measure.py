@@ -1,7 +1,8 @@
 """Measure a workload: times, arithmetic, and the share of the machine's matrix-product rate.
 
 A benchmark prints one JSON line. Where a plain form of the same workload exists, both run
-alternately in one process, so that their ratio does not depend on what else the machine does.
+alternately in one process, so that their ratio does not depend on what else the machine does. With
+one thread, times are CPU seconds, which do not count what other processes take of the core.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 Work = Callable[[], Any]
+Shape = tuple[int, ...]
 
 
 def parse_arguments(description: str, **defaults: Any) -> argparse.Namespace:
@@ -36,16 +38,38 @@ def parse_arguments(description: str, **defaults: Any) -> argparse.Namespace:
     return options
 
 
+def _attention_flop(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    """Arithmetic of fused attention on a CPU: scores and their product with the values."""
+    batch, heads, length, width = query
+    return 2 * batch * heads * length * key[2] * (width + value[3])
+
+
+def _attention_backward_flop(
+    _gradient: Shape, query: Shape, key: Shape, value: Shape, *_: Any, **__: Any
+) -> int:
+    """Arithmetic of its gradient: four products; that the scores are computed anew is not counted."""
+    return 2 * _attention_flop(query, key, value)
+
+
+# torch counts the fused attention of accelerators alone
+_CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_CPU_ATTENTION_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+_FORMULAS = {
+    _CPU_ATTENTION: _attention_flop,
+    _CPU_ATTENTION_BACKWARD: _attention_backward_flop,
+}
+
+
 def matmul_gflops(dtype: torch.dtype = torch.float32, size: int = 2048, tries: int = 3) -> float:
     """Return the rate of a large square matrix product in GFLOP/s."""
     a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
     a @ b
-    return 2.0 * size**3 / min(_seconds(lambda: a @ b) for _ in range(tries)) / 1e9
+    return 2.0 * size**3 / min(measure_s(lambda: a @ b) for _ in range(tries)) / 1e9
 
 
 def count_gflop(work: Work) -> float:
-    """Return the matrix-product and convolution arithmetic of one run in GFLOP."""
-    with FlopCounterMode(display=False) as counter:
+    """Return the arithmetic of one run in matrix products, convolutions and attention, in GFLOP."""
+    with FlopCounterMode(display=False, custom_mapping=_FORMULAS) as counter:
         work()
     return counter.get_total_flops() / 1e9
 
@@ -60,8 +84,8 @@ def report(
 ) -> None:
     """Run a workload and print its JSON line.
 
-    `share` is the median over the repetitions of the arithmetic divided by what a matrix product,
-    measured just before, does in the same time; `share_best` uses the best of both.
+    `share` is the median over the repetitions of the arithmetic divided by what a matrix product in
+    float32, measured just before, does in the same time; `share_best` uses the best of both.
 
     Args:
         workload: Name of the workload.
@@ -78,9 +102,9 @@ def report(
     times, plain_times, rates = [], [], []
     for _ in range(options.repetitions):
         rates.append(matmul_gflops(tries=1))
-        times.append(_seconds(work))
+        times.append(measure_s(work))
         if plain is not None:
-            plain_times.append(_seconds(plain))
+            plain_times.append(measure_s(plain))
     median_s = statistics.median(times)
     shares = [gflop / rate / seconds for rate, seconds in zip(rates, times, strict=True)]
     line = {
@@ -102,15 +126,18 @@ def report(
     if plain is not None:
         line["plain_median_s"] = round(statistics.median(plain_times), 4)
         line["plain_min_s"] = round(min(plain_times), 4)
-        line["plain_ratio"] = round(statistics.median(plain_times) / median_s, 3)
+        ratios = [plain / own for plain, own in zip(plain_times, times, strict=True)]
+        line["plain_ratio"] = round(statistics.median(ratios), 3)
         line["plain_gflop"] = round(count_gflop(plain), 4)
     sys.stdout.write(json.dumps(line) + "\n")
 
 
-def _seconds(work: Work) -> float:
-    start = time.perf_counter()
+def measure_s(work: Work) -> float:
+    """Return the seconds of one run."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def peak_memory_mb() -> float:

@@ -1,14 +1,18 @@
-"""Pretraining step of EVI-MAE from ready maps and frames: masks, losses, graph, backward, Adam."""
+"""Pretraining step of EVI-MAE from ready maps and frames: masks, losses, backward; decoder's share."""
 
 from __future__ import annotations
+
+import json
+import sys
 
 import numpy as np
 import torch
 from _evi_plain import PlainEvi
-from _measure import autocast, parse_arguments, report
+from _measure import autocast, count_gflop, measure_s, parse_arguments, report
 
 from otolith.core.config import parse
 from otolith.core.randomness import sample_keys
+from otolith.encoders._tubelets import to_tubelets
 from otolith.encoders.fused_evi_mae import Inputs
 from otolith.encoders.imu_evi_mae import ImuMaps
 from otolith.systems import evi_mae
@@ -37,22 +41,24 @@ def main() -> None:
     imu, video = config.encoder.imu, config.encoder.video
     size = options.batch_size
     maps = torch.randn(size, 12, imu.signals.num_frames, imu.signals.num_bins)
-    frames = torch.rand(size, video.num_frames, video.size_px, video.size_px, 3)
+    frames = torch.randn(size, video.num_frames, video.size_px, video.size_px, 3)
     ids = np.arange(size)
     batch = Batch(streams={}, ids=torch.from_numpy(ids), keys_B=sample_keys(0, 0, ids))
     sensors = torch.ones(size, 4, dtype=torch.bool)
     encoder = system.encoder
     assert encoder.imu is not None
-    assert encoder.video is not None
-    embed_imu, embed_video = encoder.imu, encoder.video
+    embed_imu = encoder.imu
+
+    def read() -> Inputs:
+        return Inputs(
+            imu_BNV=embed_imu.patches(ImuMaps(values_BCTF=maps, sensor_mask_BS=sensors)),
+            sensor_mask_BS=sensors,
+            video_BNV=to_tubelets(frames, video.tubelet),
+        )
 
     def step() -> None:
         with autocast(options):
-            inputs = Inputs(
-                imu_BNV=embed_imu.patches(ImuMaps(values_BCTF=maps, sensor_mask_BS=sensors)),
-                sensor_mask_BS=sensors,
-                video_BNV=embed_video.tubelets(frames),
-            )
+            inputs = read()
             loss = system.compare(inputs, system.draw_masks(batch, inputs)).total
         _update(loss, optimizer)
 
@@ -65,7 +71,32 @@ def main() -> None:
             loss = plain.loss(maps, clip)
         _update(loss, plain_optimizer)
 
+    with autocast(options):
+        _report_decoder(system, batch, read())
     report("evi_step", options, step, size, plain_step if options.plain else None)
+
+
+@torch.no_grad()
+def _report_decoder(system: evi_mae.System, batch: Batch, inputs: Inputs) -> None:
+    """Print the decoder's share of the forward pass in arithmetic and in time."""
+    masks = system.draw_masks(batch, inputs)
+    hidden = {name: mask.hidden_BM for name, mask in masks.tokens.items()}
+    latents = system.encode_visible(inputs, masks)
+
+    def decode() -> None:
+        for name, tokens in system.decode(latents, masks, hidden).items():
+            system.decoder.head[name](tokens)
+
+    def whole() -> None:
+        system.compare(inputs, masks)
+
+    whole()
+    line = {
+        "workload": "evi_step/forward",
+        "decoder_share_of_gflop": round(count_gflop(decode) / count_gflop(whole), 3),
+        "decoder_share_of_time": round(measure_s(decode) / measure_s(whole), 3),
+    }
+    sys.stdout.write(json.dumps(line) + "\n")
 
 
 def _update(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 
 import numpy as np
 import torch
 from _mae_plain import plain_loss
-from _measure import autocast, count_gflop, parse_arguments, report
+from _measure import autocast, count_gflop, measure_s, parse_arguments, report
 
 from otolith.core.config import parse
 from otolith.core.randomness import sample_keys, uniform
@@ -26,7 +25,7 @@ def main() -> None:
     context = {"width": 1536} if options.size == "omnivore" else None
     plain_settings = {"context": context, "masking": {"share": SHARES[options.size]}}
     system = System(parse(Config, plain_settings)).train()
-    optimizer = torch.optim.AdamW(system.parameters(), lr=1e-4, fused=options.dtype == "float32")
+    optimizer = torch.optim.AdamW(system.parameters(), lr=1e-4, fused=True)
     image = torch.randn(options.batch_size, 3, 128, 320)
     video = torch.randn(options.batch_size, 1536) if context else None
     keys_B = sample_keys(0, 0, np.arange(options.batch_size))
@@ -65,9 +64,7 @@ def _report_decoder(system: System, image: torch.Tensor, video: torch.Tensor | N
     gflop = {name: count_gflop(part) for name, part in parts.items()}
     seconds = {}
     for name, part in parts.items():
-        start = time.perf_counter()
-        part()
-        seconds[name] = time.perf_counter() - start
+        seconds[name] = measure_s(part)
     line = {
         "workload": "himu_step/forward",
         "decoder_share_of_gflop": round(gflop["decoder"] / sum(gflop.values()), 3),

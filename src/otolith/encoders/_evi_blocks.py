@@ -3,13 +3,17 @@
 The unified block reads joint tokens through one pair of norms and tokens of one modality through
 another, so a block holds pairs by name. Blocks of the IMU encoder and of the decoder own pairs that
 are never used; they are kept as buffers, which cost nothing and let checkpoints go back unchanged.
+
+Where a block reads several sets of sequences, they are laid one behind the other (`Pack`): its linear
+layers run once over all of them, attention stays within each sequence.
 """
 
-# B batch, N tokens, K kept tokens, D width, H heads
+# B batch, N tokens, K kept tokens, T tokens of all sequences, D width, E hidden width, H heads
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -17,9 +21,48 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from otolith.core.errors import ConfigError
+from otolith.encoders._attention import attend
 
 Bias = Literal["all", "query_value", "none"]
 JOINT, IMU, VIDEO = "joint", "imu", "video"
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Sets of sequences of equal width, one behind the other.
+
+    Args:
+        tokens_TD: Tokens of all sequences.
+        shapes: Per set its number of sequences and their length.
+    """
+
+    tokens_TD: Tensor
+    shapes: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, parts: Sequence[Tensor]) -> Pack:
+        """Pack sets of sequences [B, N, D]."""
+        shapes = tuple((part.shape[0], part.shape[1]) for part in parts)
+        return cls(_joined([part.flatten(0, 1) for part in parts]), shapes)
+
+    def parts(self) -> list[Tensor]:
+        """Return the sets again, [B, N, D] each."""
+        return [x.view(*shape, -1) for x, shape in zip(self.pieces(), self.shapes, strict=True)]
+
+    def pieces(self) -> Sequence[Tensor]:
+        """Return the tokens of every set [B * N, D]."""
+        if len(self.shapes) == 1:
+            return [self.tokens_TD]
+        return self.tokens_TD.split([batch * length for batch, length in self.shapes])
+
+    def changed(self, tokens_TD: Tensor) -> Pack:
+        """Return other tokens, of any width, in the same places."""
+        return Pack(tokens_TD, self.shapes)
+
+    def averaged(self, sets: Collection[int]) -> Pack:
+        """Return a pack in which the sequences of the given sets are their mean tokens."""
+        parts = [x.mean(1, keepdim=True) if i in sets else x for i, x in enumerate(self.parts())]
+        return Pack.of(parts)
 
 
 class Attention(nn.Module):
@@ -47,16 +90,17 @@ class Attention(nn.Module):
             self.value_bias = nn.Parameter(torch.zeros(width))
         self.out = nn.Linear(width, width)
 
-    def forward(self, x_BND: Tensor) -> Tensor:
-        """Return attended tokens [B, N, D]."""
-        batch, num, width = x_BND.shape
+    def forward(self, pack: Pack) -> Tensor:
+        """Return attended tokens [T, D]; every sequence attends to itself."""
         bias = self.qkv.bias
         if self.query_bias is not None and self.value_bias is not None:
             bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
-        qkv = F.linear(x_BND, self.qkv.weight, bias)
-        query, key, value = qkv.view(batch, num, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(query, key, value)
-        return self.out(attended.transpose(1, 2).reshape(batch, num, width))
+        qkv = pack.changed(F.linear(pack.tokens_TD, self.qkv.weight, bias))
+        attended = []
+        for part in qkv.parts():
+            split = part.unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+            attended.append(attend(*split.unbind()).transpose(1, 2).flatten(2).flatten(0, 1))
+        return self.out(_joined(attended))
 
 
 class UnusedNorm(nn.Module):
@@ -111,22 +155,39 @@ class Block(nn.Module):
 
     def forward(self, x_BND: Tensor, norm: str | None = None) -> Tensor:
         """Return tokens [B, N, D], normalised by the pair called `norm`; None = the usual one."""
-        x_BND, hidden_BNE = self._parts(x_BND, norm)
-        return x_BND + self.contract(hidden_BNE)
+        return self.packed(Pack.of([x_BND]), (norm or self.usual_norm,)).parts()[0]
 
-    def mean(self, x_BND: Tensor, norm: str | None = None) -> Tensor:
-        """Return the mean over tokens of what `forward` returns, [B, D].
+    def packed(
+        self, pack: Pack, norms: Sequence[str] = (), only_mean: Collection[int] = ()
+    ) -> Pack:
+        """Run over several sets of sequences at once.
 
-        The last layer is linear, so the mean comes before it and it runs once per sample.
+        Args:
+            pack: The sets.
+            norms: Per set the name of its pair of norms; empty = the usual one for all.
+            only_mean: Sets of which only the mean token is wanted. The last layer is linear, so the
+                mean comes before it and it runs once per sequence.
         """
-        x_BND, hidden_BNE = self._parts(x_BND, norm)
-        return x_BND.mean(1) + self.contract(hidden_BNE.mean(1))
+        return self.fed(self.attended(pack, norms), norms, only_mean)
 
-    def _parts(self, x_BND: Tensor, norm: str | None) -> tuple[Tensor, Tensor]:
-        """Tokens behind the attention, and the hidden layer of the feed-forward part."""
-        name = norm or self.usual_norm
-        x_BND = x_BND + self.attention(self.attention_norm[name](x_BND))
-        return x_BND, F.gelu(self.expand(self.mlp_norm[name](x_BND)))
+    def attended(self, pack: Pack, norms: Sequence[str] = ()) -> Pack:
+        """Return the tokens behind the attention."""
+        normed = pack.changed(self._normed(self.attention_norm, pack, norms))
+        return pack.changed(pack.tokens_TD + self.attention(normed))
+
+    def fed(self, pack: Pack, norms: Sequence[str] = (), only_mean: Collection[int] = ()) -> Pack:
+        """Return tokens behind the feed-forward part; see `packed`."""
+        hidden = F.gelu(self.expand(self._normed(self.mlp_norm, pack, norms)))
+        if only_mean:
+            hidden = pack.changed(hidden).averaged(only_mean).tokens_TD
+            pack = pack.averaged(only_mean)
+        return pack.changed(pack.tokens_TD + self.contract(hidden))
+
+    def _normed(self, pairs: nn.ModuleDict, pack: Pack, norms: Sequence[str]) -> Tensor:
+        if len(set(norms)) <= 1:
+            return pairs[norms[0] if norms else self.usual_norm](pack.tokens_TD)
+        pieces = zip(norms, pack.pieces(), strict=True)
+        return _joined([pairs[name](x) for name, x in pieces])
 
 
 def sinusoid_table(num_positions: int, width: int) -> Tensor:
@@ -146,11 +207,6 @@ def pair_mean(x_BND: Tensor) -> Tensor:
     return x_BND.unflatten(-1, (-1, 2)).mean(-1)
 
 
-def take_tokens(x_BND: Tensor, keep_BK: Tensor) -> Tensor:
-    """Return the tokens of the given numbers, [B, K, D]."""
-    return x_BND.gather(1, keep_BK[:, :, None].expand(-1, -1, x_BND.shape[2]))
-
-
 def take_rows(table_ND: Tensor, keep_BK: Tensor | None) -> Tensor:
     """Return the rows of a table that all samples share: [B, K, D], or [1, N, D] for all rows."""
     return table_ND[None] if keep_BK is None else table_ND[keep_BK]
@@ -166,3 +222,8 @@ def xavier(module: nn.Module) -> None:
         elif isinstance(part, nn.LayerNorm):
             nn.init.ones_(part.weight)
             nn.init.zeros_(part.bias)
+
+
+def _joined(pieces: Sequence[Tensor]) -> Tensor:
+    """Rows of all pieces; one alone is not copied."""
+    return pieces[0] if len(pieces) == 1 else torch.cat(list(pieces))

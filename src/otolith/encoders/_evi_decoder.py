@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Annotated
 
 import torch
@@ -12,7 +13,16 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from otolith.core.config import config
-from otolith.encoders._evi_blocks import IMU, JOINT, VIDEO, Block, sinusoid_table, xavier
+from otolith.encoders._evi_blocks import (
+    IMU,
+    JOINT,
+    VIDEO,
+    Block,
+    Pack,
+    sinusoid_table,
+    xavier,
+)
+from otolith.encoders._mae import select_tokens
 from otolith.encoders._sensor_graph import SensorGraph
 from otolith.encoders.fused_evi_mae import GraphConfig
 
@@ -78,13 +88,34 @@ class Decoder(nn.Module):
             self.register_buffer(f"position_{name}_ND", table, persistent=False)
         xavier(self)
 
-    def forward(self, latent_BKD: Tensor, keep: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return decoded tokens [B, N, D] of every modality, hidden and visible.
+    def forward(
+        self,
+        latent_BKD: Tensor,
+        keep: Mapping[str, Tensor],
+        wanted: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return decoded tokens [B, N, D] of every modality, or [B, M, D] of those that are wanted.
 
         Args:
             latent_BKD: Latent tokens, the modalities one after the other.
             keep: Per modality the numbers of its visible tokens, int64 [B, K].
+            wanted: Per modality the numbers of the tokens to return, int64 [B, M]; None = all.
         """
+        x = self._filled(latent_BKD, keep)
+        *blocks, last = self.blocks
+        for block in blocks:
+            x = block(x)
+        if wanted is None:
+            return self._by_modality(self.norm(last(x)), self.num_tokens)
+        assert isinstance(last, Block)  # noqa: S101  # the type of every block
+        # behind the last attention no token reads another
+        x = last.attended(Pack.of([x])).parts()[0]
+        x = last.fed(Pack.of([select_tokens(x, self._numbers(wanted))])).parts()[0]
+        lengths = {name: wanted[name].shape[1] for name in self.num_tokens}
+        return self._by_modality(self.norm(x), lengths)
+
+    def _filled(self, latent_BKD: Tensor, keep: Mapping[str, Tensor]) -> Tensor:
+        """Visible tokens in their places, mask tokens elsewhere, with positions, [B, N, D]."""
         visible = self.embed(latent_BKD)
         pieces = visible.split([keep[name].shape[1] for name in self.num_tokens], dim=1)
         full = []
@@ -93,10 +124,21 @@ class Decoder(nn.Module):
             index = keep[name][:, :, None].expand_as(tokens)
             positions = self.get_buffer(f"position_{name}_ND")
             full.append(empty.scatter(1, index, tokens) + positions + self.modality_11D[name])
-        x = torch.cat(full, 1)
-        for block in self.blocks:
-            x = block(x)
-        parts = self.norm(x).split(list(self.num_tokens.values()), dim=1)
+        return torch.cat(full, 1)
+
+    def _numbers(self, wanted: Mapping[str, Tensor]) -> Tensor:
+        """Numbers of tokens among those of all modalities."""
+        ends = accumulate(self.num_tokens.values())
+        return torch.cat(
+            [
+                wanted[name] + end - count
+                for (name, count), end in zip(self.num_tokens.items(), ends, strict=True)
+            ],
+            1,
+        )
+
+    def _by_modality(self, x_BND: Tensor, lengths: Mapping[str, int]) -> dict[str, Tensor]:
+        parts = x_BND.split(list(lengths.values()), dim=1)
         return dict(zip(self.num_tokens, parts, strict=True))
 
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from otolith.core.errors import DataError
+from otolith.encoders._attention import attend
 
 
 def patchify(image_BCHW: Tensor, patch_px: int) -> Tensor:
@@ -74,7 +75,10 @@ def select_tokens(tokens_BND: Tensor, index_BK: Tensor) -> Tensor:
     """Return the tokens [B, K, D] with these indices; a table [N, D] serves all samples."""
     if tokens_BND.ndim == 2:
         return tokens_BND[index_BK]
-    return tokens_BND.gather(1, index_BK[..., None].expand(-1, -1, tokens_BND.shape[2]))
+    batch, num, _ = tokens_BND.shape
+    starts_B1 = num * torch.arange(batch, device=index_BK.device)[:, None]
+    # whole rows are copied, and added up in the backward pass; `gather` would look up every value
+    return F.embedding(index_BK + starts_B1, tokens_BND.flatten(0, 1))
 
 
 class PatchEmbedding(nn.Module):
@@ -114,8 +118,7 @@ class Attention(nn.Module):
     def forward(self, x_BSD: Tensor) -> Tensor:
         """Attend."""
         qkv = self.qkv(x_BSD).unflatten(2, (3, self.num_heads, -1))
-        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))
-        attended = F.scaled_dot_product_attention(q, k, v)
+        attended = attend(*(part.transpose(1, 2) for part in qkv.unbind(2)))
         return self.out(attended.transpose(1, 2).flatten(2))
 
 
@@ -166,8 +169,15 @@ class Block(nn.Module):
 
     def forward(self, x_BSD: Tensor) -> Tensor:
         """Transform tokens."""
-        x_BSD = x_BSD + self._drop(self.attention(self.attention_norm(x_BSD)))
-        return x_BSD + self._drop(self.feedforward(self.feedforward_norm(x_BSD)))
+        return self.fed(self.attended(x_BSD))
+
+    def attended(self, x_BSD: Tensor) -> Tensor:
+        """Return the tokens behind the attention."""
+        return x_BSD + self._drop(self.attention(self.attention_norm(x_BSD)))
+
+    def fed(self, x_BKD: Tensor) -> Tensor:
+        """Return any tokens behind the feed-forward part, which reads each alone."""
+        return x_BKD + self._drop(self.feedforward(self.feedforward_norm(x_BKD)))
 
     def _drop(self, x_BSD: Tensor) -> Tensor:
         """Zero the part for a random share of the samples and scale the others."""

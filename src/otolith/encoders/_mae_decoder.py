@@ -120,17 +120,21 @@ class Decoder(nn.Module):
             Values [B, N, V] in the order of the grid, or [B, M, V].
         """
         x = self.embed(visible_BKD, context_BX)
-        outputs = layer_outputs if layer_outputs is not None else []
-        outputs.append(x)
+        outputs = [x]
         x = self._fill(x, masking)
-        for block in self.blocks:
+        *blocks, last = self.blocks
+        for block in blocks:
             x = block(x)
             if layer_outputs is not None:
                 outputs.append(x)
+        assert isinstance(last, Block | WindowBlock)  # noqa: S101  # the types of blocks
+        x = last.attended(x)
+        if layer_outputs is not None:
+            layer_outputs += [*outputs, last.fed(x)]
         if self.config.kind == "plain":
             x = x[:, 1:]
-        if only_hidden:
-            x = select_tokens(x, masking.hide_BM)
+        # behind the last attention no token reads another
+        x = last.fed(select_tokens(x, masking.hide_BM) if only_hidden else x)
         return self.prediction(self.norm(x))
 
     def embed(self, visible_BKD: Tensor, context_BX: Tensor | None) -> Tensor:

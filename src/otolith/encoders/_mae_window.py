@@ -7,7 +7,8 @@ do not attend to each other.
 """
 
 # B batch, R rows and L columns of the grid, P rows and Q columns of a window
-# A area of a window (P * Q), G windows (all samples), H heads, E width of a head, D width
+# A area of a window (P * Q), G windows (all samples), W windows of one sample, H heads, D width
+# K any tokens of a sample
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from otolith.core.errors import ConfigError
 from otolith.encoders._mae import Feedforward
 
-_COSINE_FLOOR = 1e-6
+_LENGTH_FLOOR = 1e-3  # of a query or key; the product of two is at least 1e-6
 _TEMPERATURE_FLOOR = 0.01
 _APART = -100.0
 
@@ -88,16 +89,32 @@ class WindowAttention(nn.Module):
             x_GAD: Tokens [G, A, D]; the windows of a sample lie together.
             apart_WAA: Added to the scores of every window of one sample [W, A, A]; None = nothing.
         """
-        qkv = self.qkv(x_GAD).unflatten(2, (3, self.num_heads, -1))
-        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))
-        norms = q.norm(dim=-1)[..., :, None] * k.norm(dim=-1)[..., None, :]
-        scores = (q @ k.transpose(-1, -2)) / norms.clamp(min=_COSINE_FLOOR)
-        scores = scores / self.temperature_H.clamp(min=_TEMPERATURE_FLOOR)[:, None, None]
-        scores = scores + self.position_bias()
-        if apart_WAA is not None:
-            groups = scores.unflatten(0, (-1, len(apart_WAA)))
-            scores = (groups + apart_WAA[:, None]).flatten(0, 1)
+        qkv = self.qkv(x_GAD).unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.contiguous().unbind()
+        q_length, k_length = (
+            torch.linalg.vector_norm(x, dim=-1).clamp(min=_LENGTH_FLOOR) for x in (q, k)
+        )
+        scale_H1 = self.temperature_H.clamp(min=_TEMPERATURE_FLOOR)[:, None]
+        scores = self._scores(
+            q @ k.transpose(-1, -2), (q_length * scale_H1)[..., :, None], k_length[..., None, :],
+            apart_WAA,
+        )  # fmt: skip
         return self.out((scores.softmax(-1) @ v).transpose(1, 2).flatten(2))
+
+    def _scores(
+        self, products_GHAA: Tensor, rows: Tensor, columns: Tensor, apart_WAA: Tensor | None
+    ) -> Tensor:
+        """Products divided by `rows` and `columns`, plus the bias, all of it in one pass."""
+        inverse = (rows.reciprocal() * columns.reciprocal()).to(products_GHAA.dtype)
+        bias = self.position_bias().to(products_GHAA.dtype)
+        if apart_WAA is None:
+            return torch.addcmul(bias, products_GHAA, inverse)
+        bias_WHAA = bias + apart_WAA[:, None].to(bias.dtype)
+        groups = (-1, len(apart_WAA))
+        scores = torch.addcmul(
+            bias_WHAA, products_GHAA.unflatten(0, groups), inverse.unflatten(0, groups)
+        )
+        return scores.flatten(0, 1)
 
 
 class WindowBlock(nn.Module):
@@ -152,15 +169,22 @@ class WindowBlock(nn.Module):
 
     def forward(self, x_BND: Tensor) -> Tensor:
         """Transform tokens [B, N, D] in the order of the grid."""
+        return self.fed(self.attended(x_BND))
+
+    def attended(self, x_BND: Tensor) -> Tensor:
+        """Return the tokens of the grid behind the attention."""
         attended = self._from_windows(self.attention(self._to_windows(x_BND), self.apart_WAA))
-        x_BND = x_BND + self.attention_norm(attended)
-        return x_BND + self.feedforward_norm(self.feedforward(x_BND))
+        return x_BND + self.attention_norm(attended)
+
+    def fed(self, x_BKD: Tensor) -> Tensor:
+        """Return any tokens behind the feed-forward part, which reads each alone."""
+        return x_BKD + self.feedforward_norm(self.feedforward(x_BKD))
 
     def _to_windows(self, x_BND: Tensor) -> Tensor:
         """[B, N, D] -> [G, A, D], shifted."""
         x = x_BND.unflatten(1, self.grid)
-        if any(self.shift):
-            x = x.roll((-self.shift[0], -self.shift[1]), (1, 2))
+        for axis, shift in enumerate(self.shift, start=1):
+            x = x.roll(-shift, axis) if shift else x
         x = x.unflatten(2, (-1, self.window[1])).unflatten(1, (-1, self.window[0]))
         return x.transpose(2, 3).flatten(3, 4).flatten(0, 2)
 
@@ -169,8 +193,8 @@ class WindowBlock(nn.Module):
         counts = (self.grid[0] // self.window[0], self.grid[1] // self.window[1])
         x = x_GAD.unflatten(1, self.window).unflatten(0, (-1, *counts)).transpose(2, 3)
         x = x.flatten(3, 4).flatten(1, 2)
-        if any(self.shift):
-            x = x.roll(self.shift, (1, 2))
+        for axis, shift in enumerate(self.shift, start=1):
+            x = x.roll(shift, axis) if shift else x
         return x.flatten(1, 2)
 
     def _apart(self) -> Tensor:

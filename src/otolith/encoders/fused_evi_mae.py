@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from otolith.core.config import config
 from otolith.encoders import Grid, Tokens, imu_evi_mae, video_evi_mae
-from otolith.encoders._evi_blocks import IMU, JOINT, VIDEO, Block, pair_mean, xavier
+from otolith.encoders._evi_blocks import IMU, JOINT, VIDEO, Block, Pack, pair_mean, xavier
 from otolith.encoders._presets import fill_from_preset
 from otolith.encoders._sensor_graph import Net, SensorGraph, node_mean
 from otolith.windows.batch import Batch
@@ -195,8 +195,21 @@ class Encoder(nn.Module):
         """Return motion features [B, K, D], None without motion."""
         if self.imu is None or inputs.imu_BNV is None or inputs.sensor_mask_BS is None:
             return None
-        features = self.imu.encode(inputs.imu_BNV, inputs.sensor_mask_BS, keep_BK)
-        return pair_mean(features) if self.config.imu.width > self.config.width else features
+        return self._narrowed(self.imu.encode(inputs.imu_BNV, inputs.sensor_mask_BS, keep_BK))
+
+    def encode_imu_and_nodes(
+        self, inputs: Inputs, keep_BK: Tensor | None = None
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Return motion features [B, K, D] and the graph's nodes [B, S, width of the encoder].
+
+        Both are None without motion, the nodes without a graph. They share one pass through the
+        motion encoder, which takes less time than one for each.
+        """
+        imu, sensors = inputs.imu_BNV, inputs.sensor_mask_BS
+        if self.graph is None or self.imu is None or imu is None or sensors is None:
+            return self.encode_imu(inputs, keep_BK), None
+        features, nodes = self.imu.encode_with_nodes(imu, sensors, keep_BK)
+        return self._narrowed(features), nodes
 
     def encode_video(self, inputs: Inputs, keep_BK: Tensor | None = None) -> Tensor | None:
         """Return video features [B, K, D], None without video."""
@@ -206,9 +219,15 @@ class Encoder(nn.Module):
 
     def unify(self, x_BND: Tensor, norm: str) -> Tensor:
         """Run the unified blocks and the last norm, both with the norms called `norm`."""
+        return self.unify_sets({norm: x_BND})[norm]
+
+    def unify_sets(self, tokens: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Do the same for several sets of tokens at once, by the name of their norms."""
+        pack = Pack.of(list(tokens.values()))
         for block in self.unified:
-            x_BND = block(x_BND, norm)
-        return self.norm[norm](x_BND)
+            assert isinstance(block, Block)  # noqa: S101  # the type of every block
+            pack = block.packed(pack, list(tokens))
+        return {name: self.norm[name](x) for name, x in zip(tokens, pack.parts(), strict=True)}
 
     def nodes(self, inputs: Inputs) -> Tensor:
         """Return one vector per sensor before the graph, [B, S, width of the motion encoder]."""
@@ -241,3 +260,9 @@ class Encoder(nn.Module):
         graph = self.graph_vector(inputs)
         mean = latent_BND.mean(1)
         return mean if graph is None else torch.cat([mean, graph], 1)
+
+    def _narrowed(self, features_BKD: Tensor) -> Tensor:
+        """Motion features at the width of the video features."""
+        if self.config.imu.width > self.config.width:
+            return pair_mean(features_BKD)
+        return features_BKD

@@ -5,10 +5,12 @@ weights and averaged over the sensors that are there, so any number of sensors g
 `sensor_nodes` runs every sensor alone and gives one vector per sensor for the sensor graph.
 """
 
-# B batch, T time, C channels, F frequency bins, S sensors, N tokens, K kept tokens, V values, D width
+# B batch, T time, C channels, F frequency bins, S sensors, R sensors that are there, N tokens
+# K kept tokens, V values, D width
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -27,11 +29,12 @@ from otolith.encoders._evi_blocks import (
     JOINT,
     VIDEO,
     Block,
+    Pack,
     sinusoid_table,
     take_rows,
-    take_tokens,
     xavier,
 )
+from otolith.encoders._mae import select_tokens
 from otolith.encoders._presets import fill_from_preset
 from otolith.encoders._tubelets import TubeletEmbedding, to_tubelets
 from otolith.signals import fbank
@@ -216,39 +219,50 @@ class Encoder(nn.Module):
         Returns:
             Features [B, K, D].
         """
-        chosen = patches_BNV if keep_BK is None else take_tokens(patches_BNV, keep_BK)
+        return self._run([self._mean_tokens(patches_BNV, sensor_mask_BS, keep_BK)])[0]
+
+    def sensor_nodes(self, patches_BNV: Tensor, sensor_mask_BS: Tensor) -> Tensor:
+        """Return one vector per sensor, the mean over its tokens: [B, S, D]."""
+        alone_RND = self._sensor_tokens(patches_BNV, sensor_mask_BS)
+        return _placed(self._run([alone_RND], only_mean={0})[0], sensor_mask_BS)
+
+    def encode_with_nodes(
+        self, patches_BNV: Tensor, sensor_mask_BS: Tensor, keep_BK: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what `encode` and `sensor_nodes` return, from one pass through the blocks."""
+        parts = [
+            self._mean_tokens(patches_BNV, sensor_mask_BS, keep_BK),
+            self._sensor_tokens(patches_BNV, sensor_mask_BS),
+        ]
+        features, nodes = self._run(parts, only_mean={1})
+        return features, _placed(nodes, sensor_mask_BS)
+
+    def _run(self, parts: Sequence[Tensor], only_mean: Collection[int] = ()) -> list[Tensor]:
+        """Sets of sequences [B, N, D] behind the blocks; of some only the mean token [B, 1, D]."""
+        pack = Pack.of(parts)
+        for number, block in enumerate(self.blocks, start=1):
+            assert isinstance(block, Block)  # noqa: S101  # the type of every block
+            pack = block.packed(pack, only_mean=only_mean if number == len(self.blocks) else ())
+        return pack.parts()
+
+    def _mean_tokens(
+        self, patches_BNV: Tensor, sensor_mask_BS: Tensor, keep_BK: Tensor | None
+    ) -> Tensor:
+        """Embedded patches [B, K, D], averaged over the sensors that are there."""
+        chosen = patches_BNV if keep_BK is None else select_tokens(patches_BNV, keep_BK)
         # embedding is linear, so the mean over sensors comes first and is embedded once
         per_sensor_BKVSC = self._by_sensor(chosen, sensor_mask_BS)
         weight = sensor_mask_BS.to(chosen.dtype)
         weight = weight / weight.sum(1, keepdim=True)
         mean_BKV = torch.einsum("bkvsc,bs->bkvc", per_sensor_BKVSC, weight).flatten(2)
-        return self._run(mean_BKV, keep_BK)
+        return self._embedded(mean_BKV, keep_BK)
 
-    def sensor_nodes(self, patches_BNV: Tensor, sensor_mask_BS: Tensor) -> Tensor:
-        """Return one vector per sensor, the mean over its tokens: [B, S, D]."""
-        per_sensor_BNVSC = self._by_sensor(patches_BNV, sensor_mask_BS)
-        every_BSNV = per_sensor_BNVSC.movedim(3, 1).flatten(3)
+    def _sensor_tokens(self, patches_BNV: Tensor, sensor_mask_BS: Tensor) -> Tensor:
+        """Embedded patches of every sensor that is there, one sequence each."""
+        every_BSNV = self._by_sensor(patches_BNV, sensor_mask_BS).movedim(3, 1).flatten(3)
         if bool(sensor_mask_BS.all()):
-            return self._run_to_mean(every_BSNV.flatten(0, 1)).unflatten(0, sensor_mask_BS.shape)
-        nodes_RD = self._run_to_mean(every_BSNV[sensor_mask_BS])
-        empty = nodes_RD.new_zeros(*sensor_mask_BS.shape, nodes_RD.shape[1])
-        return empty.masked_scatter(sensor_mask_BS[:, :, None], nodes_RD)
-
-    def _run(self, patches_BKV: Tensor, keep_BK: Tensor | None) -> Tensor:
-        """Embed patches of the sensors' mean, add positions, run the blocks."""
-        x = self._embedded(patches_BKV, keep_BK)
-        for block in self.blocks:
-            x = block(x)
-        return x
-
-    def _run_to_mean(self, patches_BNV: Tensor) -> Tensor:
-        """The mean token [B, D] of all patches of one sensor."""
-        *blocks, last = self.blocks
-        x = self._embedded(patches_BNV, None)
-        for block in blocks:
-            x = block(x)
-        assert isinstance(last, Block)  # noqa: S101  # the type of every block
-        return last.mean(x)
+            return self._embedded(every_BSNV.flatten(0, 1), None)
+        return self._embedded(every_BSNV[sensor_mask_BS], None)
 
     def _embedded(self, patches_BKV: Tensor, keep_BK: Tensor | None) -> Tensor:
         return self.embed(patches_BKV) + take_rows(self.position_ND, keep_BK) + self.modality_11D
@@ -277,6 +291,14 @@ class Encoder(nn.Module):
         draws = randomness.uniform(keys_B, "evi_mae/noise", values.shape[1:])
         draws *= strength.reshape(-1, 1, 1, 1)
         return torch.from_numpy(draws.astype(np.float32)).to(values)
+
+
+def _placed(nodes_R1D: Tensor, sensor_mask_BS: Tensor) -> Tensor:
+    """Vectors of the sensors that are there, in their places [B, S, D]; 0 elsewhere."""
+    if bool(sensor_mask_BS.all()):
+        return nodes_R1D.view(*sensor_mask_BS.shape, -1)
+    empty = nodes_R1D.new_zeros(*sensor_mask_BS.shape, nodes_R1D.shape[2])
+    return empty.masked_scatter(sensor_mask_BS[:, :, None], nodes_R1D)
 
 
 def _present(stream: StreamBatch) -> Tensor:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from otolith.core.config import config
 from otolith.core.errors import DataError
 from otolith.encoders import Grid, Tokens
-from otolith.encoders._evi_blocks import Block, sinusoid_table, take_rows, take_tokens, xavier
+from otolith.encoders._evi_blocks import Block, sinusoid_table, take_rows, xavier
 from otolith.encoders._evi_crops import centre_boxes, crop, random_boxes
+from otolith.encoders._mae import select_tokens
 from otolith.encoders._presets import fill_from_preset
 from otolith.encoders._tubelets import TubeletEmbedding, to_tubelets
 from otolith.windows.batch import Batch, StreamBatch
@@ -152,7 +153,7 @@ class Encoder(nn.Module):
 
     def encode(self, values_BNV: Tensor, keep_BK: Tensor | None = None) -> Tensor:
         """Return features [B, K, D] of the tubelets with the given numbers; None = all."""
-        chosen = values_BNV if keep_BK is None else take_tokens(values_BNV, keep_BK)
+        chosen = values_BNV if keep_BK is None else select_tokens(values_BNV, keep_BK)
         x = self.embed(chosen) + take_rows(self.position_ND, keep_BK) + self.modality_11D
         for block in self.blocks:
             x = block(x)

@@ -23,8 +23,9 @@ from otolith.core.config import config, parse
 from otolith.core.errors import DataError
 from otolith.core.randomness import sample_keys
 from otolith.encoders import _evi_decoder, fused_evi_mae
-from otolith.encoders._evi_blocks import IMU, VIDEO, take_tokens
+from otolith.encoders._evi_blocks import IMU, JOINT, VIDEO
 from otolith.encoders._evi_decoder import Decoder, GraphMasking
+from otolith.encoders._mae import select_tokens
 from otolith.encoders._presets import fill_from_preset
 from otolith.encoders.fused_evi_mae import Inputs
 from otolith.objectives import (
@@ -106,10 +107,12 @@ class Latents:
     Args:
         joint_BKD: Latent tokens of all modalities, motion first.
         alone: Per modality its tokens behind norms of their own, [B, K, D], for the contrast.
+        nodes_BSD: One vector per sensor; None without a graph.
     """
 
     joint_BKD: Tensor
     alone: dict[str, Tensor]
+    nodes_BSD: Tensor | None
 
 
 class System(BaseSystem):
@@ -176,9 +179,10 @@ class System(BaseSystem):
     def compare(self, inputs: Inputs, masks: Masks) -> LossOutput:
         """Return the loss of given inputs under given masks."""
         latents = self.encode_visible(inputs, masks)
-        decoded = self.decode(latents, masks)
+        hidden = {name: mask.hidden_BM for name, mask in masks.tokens.items()}
+        decoded = self.decode(latents, masks, hidden)
         outputs = {
-            name: self._reconstruction(name, decoded[name], inputs, masks.tokens[name].hidden_BM)
+            name: self._reconstruction(name, decoded[name], inputs, hidden[name])
             for name in decoded
         }
         total = (
@@ -189,7 +193,7 @@ class System(BaseSystem):
         if (contrast := self.contrast_of(latents)) is not None:
             total = total + self.config.contrast_weight * contrast.total
             parts |= contrast.parts
-        if (graph := self.graph_of(inputs, masks)) is not None:
+        if (graph := self.graph_of(latents, inputs, masks)) is not None:
             total = total + self.config.graph_weight * graph.total
             parts |= graph.parts
         per_sample = [o.per_sample_B for o in outputs.values() if o.per_sample_B is not None]
@@ -203,22 +207,31 @@ class System(BaseSystem):
     def encode_visible(self, inputs: Inputs, masks: Masks) -> Latents:
         """Return the latent tokens of what is visible."""
         encoder = self.encoder
-        found = {
-            IMU: encoder.encode_imu(inputs, _kept(masks, IMU)),
-            VIDEO: encoder.encode_video(inputs, _kept(masks, VIDEO)),
-        }
+        imu, nodes = encoder.encode_imu_and_nodes(inputs, _kept(masks, IMU))
+        found = {IMU: imu, VIDEO: encoder.encode_video(inputs, _kept(masks, VIDEO))}
         there = {name: x for name, x in found.items() if x is not None}
-        joint = encoder.together(torch.cat(list(there.values()), 1))
-        if len(there) == 1 and "skip_unified_block" not in encoder.config.upstream_quirks:
-            return Latents(joint_BKD=joint, alone=dict.fromkeys(there, joint))
-        return Latents(
-            joint_BKD=joint, alone={name: encoder.unify(x, name) for name, x in there.items()}
-        )
+        if len(there) > 1:
+            alone = encoder.unify_sets({JOINT: torch.cat(list(there.values()), 1), **there})
+            return Latents(joint_BKD=alone.pop(JOINT), alone=alone, nodes_BSD=nodes)
+        (tokens,) = there.values()
+        joint = encoder.together(tokens)
+        alone = dict.fromkeys(there, joint)
+        if "skip_unified_block" in encoder.config.upstream_quirks:
+            alone = encoder.unify_sets(there)
+        return Latents(joint_BKD=joint, alone=alone, nodes_BSD=nodes)
 
-    def decode(self, latents: Latents, masks: Masks) -> dict[str, Tensor]:
-        """Return decoded tokens [B, N, D] of every modality, before the heads."""
+    def decode(
+        self, latents: Latents, masks: Masks, wanted: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Return decoded tokens [B, N, D] of every modality, before the heads.
+
+        Args:
+            latents: Latent tokens of what is visible.
+            masks: What is hidden.
+            wanted: Per modality the numbers of the tokens to return, int64 [B, M]; None = all.
+        """
         keep = {name: mask.keep_BK for name, mask in masks.tokens.items()}
-        return self.decoder(latents.joint_BKD, keep)
+        return self.decoder(latents.joint_BKD, keep, wanted)
 
     def contrast_of(self, latents: Latents) -> LossOutput | None:
         """Return the contrast of the modalities; None where there is one alone."""
@@ -228,15 +241,17 @@ class System(BaseSystem):
         first, *others = means.values()
         return self.contrast(first, others[0] if others else first)
 
-    def graph_of(self, inputs: Inputs, masks: Masks) -> LossOutput | None:
+    def graph_of(self, latents: Latents, inputs: Inputs, masks: Masks) -> LossOutput | None:
         """Return the loss of hidden sensors; None without a graph."""
-        graph, sensors = self.encoder.graph, inputs.sensor_mask_BS
-        if self.graph_masking is None or graph is None or sensors is None or masks.nodes_BS is None:
+        graph, nodes, sensors = self.encoder.graph, latents.nodes_BSD, inputs.sensor_mask_BS
+        hidden_BS = masks.nodes_BS
+        if self.graph_masking is None or graph is None or nodes is None or sensors is None:
             return None
-        nodes = self.encoder.nodes(inputs)
-        predicted = self.graph_masking(graph, nodes, masks.nodes_BS, sensors)
+        if hidden_BS is None:
+            return None
+        predicted = self.graph_masking(graph, nodes, hidden_BS, sensors)
         target = nodes.detach() if self.config.detach_graph_target else nodes
-        return self.graph_loss(predicted[masks.nodes_BS], target[masks.nodes_BS])
+        return self.graph_loss(predicted[hidden_BS], target[hidden_BS])
 
     def warm_up(self, batches: Iterable[Batch]) -> None:
         """Measure the statistics of the motion maps, unless the weights bring them."""
@@ -271,19 +286,19 @@ class System(BaseSystem):
         return _evi_official.wrapped(self, _net(self))
 
     def _reconstruction(
-        self, name: str, decoded_BND: Tensor, inputs: Inputs, hidden_BM: Tensor
+        self, name: str, decoded_BMD: Tensor, inputs: Inputs, hidden_BM: Tensor
     ) -> LossOutput:
-        """Loss of the hidden tokens of one modality; heads run on hidden tokens alone."""
+        """Loss of the hidden tokens of one modality, which are all that was decoded."""
         values = inputs.imu_BNV if name == IMU else inputs.video_BNV
         assert values is not None  # noqa: S101  # the modality was decoded
-        predicted = self.decoder.head[name](take_tokens(decoded_BND, hidden_BM))
+        predicted = self.decoder.head[name](decoded_BMD)
         mask_BV = None
         sensors = inputs.sensor_mask_BS
         if name == IMU and sensors is not None and not bool(sensors.all()):
             per_sensor = self.config.encoder.imu.channels_per_sensor
             channels_BC = sensors.repeat_interleave(per_sensor, 1)
             mask_BV = channels_BC.repeat(1, values.shape[2] // channels_BC.shape[1])
-        return self.reconstruct(predicted, take_tokens(values, hidden_BM), None, mask_BV)
+        return self.reconstruct(predicted, select_tokens(values, hidden_BM), None, mask_BV)
 
     def _check_masks(self) -> None:
         """Refuse shares that leave nothing visible or hide nothing."""

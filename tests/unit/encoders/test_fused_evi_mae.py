@@ -76,3 +76,21 @@ def test_equal_widths_are_not_averaged():
     torch.testing.assert_close(
         encoder.encode_imu(inputs), encoder.imu.encode(inputs.imu_BNV, inputs.sensor_mask_BS)
     )
+
+
+def test_sets_are_unified_together_as_alone():
+    encoder = make()
+    tokens = {"joint": torch.randn(2, 7, 16), "video": torch.randn(2, 5, 16)}
+    found = encoder.unify_sets(tokens)
+    for name, x in tokens.items():
+        torch.testing.assert_close(found[name], encoder.unify(x, name))
+
+
+def test_without_a_graph_there_are_no_nodes():
+    encoder = make(graph=None)
+    inputs = encoder.prepare(make_batch())
+    features, nodes = encoder.encode_imu_and_nodes(inputs)
+    torch.testing.assert_close(features, encoder.encode_imu(inputs))
+    assert nodes is None
+    features, nodes = make(modalities="video", graph=None).encode_imu_and_nodes(inputs)
+    assert features is nodes is None

@@ -105,6 +105,18 @@ def test_nodes_are_the_sensors_alone():
     )
 
 
+@pytest.mark.parametrize("num_lost", [0, 1])
+def test_features_and_nodes_of_one_pass_are_those_of_two(num_lost):
+    encoder = make()
+    maps = encoder.prepare(make_batch())
+    patches, mask = encoder.patches(maps), maps.sensor_mask_BS.clone()
+    mask[1, :num_lost] = False
+    keep = torch.tensor([[3, 1], [0, 2]])
+    features, nodes = encoder.encode_with_nodes(patches, mask, keep)
+    torch.testing.assert_close(features, encoder.encode(patches, mask, keep), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(nodes, encoder.sensor_nodes(patches, mask), atol=1e-5, rtol=1e-4)
+
+
 def test_noise_is_drawn_from_keys_while_training():
     encoder = make().train()
     first, again = (encoder.prepare(make_batch()).values_BCTF for _ in range(2))

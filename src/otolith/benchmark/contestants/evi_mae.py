@@ -1,10 +1,10 @@
 """EVI-MAE, pretrained on the windows of the training people without their labels, then taught.
 
-Written `evi_mae:WHAT-START-WAY`. WHAT: `imu`, `video`, `fused` (intermediate fusion: both through the
-unified block) or `late` (both alone, log probabilities added). START: `pretrained` or `scratch`. WAY:
-`tuned` (every weight learns, the mean token is classified, as published) or `probe` (the encoder stays;
-logistic regression on its tokens side by side and the graph's vector, because the mean of tokens of a
-masked autoencoder forgets when and where something happened).
+Written `evi_mae:WHAT-START-WAY`. WHAT: `imu`, `video`, `fused` (intermediate fusion: features of both
+before one classifier) or `late` (both alone, log probabilities added). START: `pretrained` or `scratch`. WAY:
+`tuned` (every weight learns) or `probe` (the encoder stays; logistic regression). Either reads the tokens
+side by side with the graph's vector, or with `reads=mean` what the published head reads, the mean token
+after the unified block; the mean forgets when and where something happened.
 People who are tested take no part in pretraining. One pretraining serves all contestants of a cell.
 """
 
@@ -16,13 +16,13 @@ import json
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from otolith.benchmark._settings import Learning, Positive
 from otolith.benchmark.contestants import Contestant, Fitted, Lesson
@@ -86,12 +86,15 @@ class Config:
         pretraining: How pretraining runs.
         tuning: How fine-tuning runs.
         teaching: Further settings of the system `evi_mae_classifier`.
+        reads: What is classified: all `tokens` of the encoders side by side, or the `mean` token of
+            the published head.
     """
 
     system: dict[str, Any] = field(default_factory=dict)
     pretraining: Schooling = field(default_factory=lambda: Schooling(epochs=60))
     tuning: Schooling = field(default_factory=lambda: Schooling(min_steps=200))
     teaching: dict[str, Any] = field(default_factory=lambda: {"head_lr_scale": 1.0})
+    reads: Literal["tokens", "mean"] = "tokens"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -205,7 +208,11 @@ class EviContestant(Contestant):
             weights = self._pretrained(lesson, seed)
             system.load_state_dict({k: v for k, v in weights.items() if k in own}, strict=False)
         system.warm_up(_batches(lesson))
-        return _Taught(system, seed)
+        model = _Taught(system, seed)
+        if self._settings.reads == "tokens":
+            width = system.tokens(lesson.inputs.batch.take(lesson.train[:1])).shape[1]
+            model.head = TokenHead(width, num_classes).to(self.device)
+        return model
 
     def _teach(
         self, model: _Taught, lesson: Lesson, num_classes: int, seed: int
@@ -218,7 +225,6 @@ class EviContestant(Contestant):
             Trainer(model, [lesson], num_classes, seed, course, self.device).run()
             logits_NK, features_ND = evaluate(model, lesson.inputs, every)
             return torch.from_numpy(logits_NK).double().softmax(1).numpy(), features_ND, size
-        model.gives_tokens = True
         features_ND = evaluate(model, lesson.inputs, every)[1]
         on_features = replace(lesson, inputs=features_ND)
         fitted = fit_head("logistic", [on_features], num_classes, seed, self._learning, size)
@@ -264,23 +270,25 @@ class _Masked(Learner):
 
 
 class _Taught(Learner):
-    """Fine-tuning; predicts logits and features.
+    """Fine-tuning; predicts logits and what is classified.
 
     Attributes:
-        gives_tokens: Whether features are all tokens side by side instead of what the head reads.
+        head: Classifier of all tokens; None = the head of the system.
     """
 
     def __init__(self, system: evi_mae_classifier.System, seed: int) -> None:
         super().__init__()
         self.system, self._seed = system, seed
-        self.gives_tokens = False
+        self.head: TokenHead | None = None
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """Return the system's groups with their rates."""
-        return [
+        """Return the system's groups with their rates, and the head of the tokens."""
+        groups = [
             {"params": group["params"], "lr": lr * group.get("lr_scale", 1.0)}
             for group in self.system.parameter_groups()
         ]
+        own = [] if self.head is None else [{"params": list(self.head.parameters()), "lr": lr}]
+        return groups + own
 
     def fetch(self, inputs: Clips, rows: np.ndarray, epoch: int) -> Batch:
         """Take windows, with the keys of the epoch's draws."""
@@ -289,12 +297,33 @@ class _Taught(Learner):
     def loss(self, fetched: Batch, target_B: Tensor) -> Tensor:
         """Return the cross entropy of classes that exclude each other."""
         smoothing = self.system.config.label_smoothing
-        return F.cross_entropy(self.system.classify(fetched), target_B, label_smoothing=smoothing)
+        return F.cross_entropy(self.predict(fetched)[0], target_B, label_smoothing=smoothing)
 
     def predict(self, fetched: Batch) -> tuple[Tensor, Tensor]:
         """Return logits and features."""
-        features = self.system.tokens(fetched) if self.gives_tokens else self.system.embed(fetched)
-        return self.system.classify(fetched), features
+        if self.head is None:
+            return self.system.classify(fetched), self.system.embed(fetched)
+        tokens = self.system.tokens(fetched)
+        return self.head(tokens), tokens
+
+
+class TokenHead(nn.Module):
+    """Linear layer over all tokens, whose values are standardised over the batch.
+
+    Args:
+        width: Values of all tokens.
+        num_classes: K.
+    """
+
+    def __init__(self, width: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width, affine=False)
+        self.linear = nn.Linear(width, num_classes)
+        nn.init.zeros_(self.linear.weight)
+
+    def forward(self, tokens_BV: Tensor) -> Tensor:
+        """Return logits [B, K] of the values of all tokens."""
+        return self.linear(self.norm(tokens_BV))
 
 
 class _Found(Fitted):

@@ -287,8 +287,10 @@ class _Taught(Learner):
             {"params": group["params"], "lr": lr * group.get("lr_scale", 1.0)}
             for group in self.system.parameter_groups()
         ]
-        own = [] if self.head is None else [{"params": list(self.head.parameters()), "lr": lr}]
-        return groups + own
+        if self.head is None:
+            return groups
+        rate = lr * self.system.config.head_lr_scale
+        return [*groups, {"params": list(self.head.parameters()), "lr": rate}]
 
     def fetch(self, inputs: Clips, rows: np.ndarray, epoch: int) -> Batch:
         """Take windows, with the keys of the epoch's draws."""

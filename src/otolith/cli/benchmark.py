@@ -34,6 +34,14 @@ Settings = Annotated[
     list[str] | None, typer.Option(help="Setting of the protocol: key.path=value; repeat.")
 ]
 
+Study = Annotated[
+    str,
+    typer.Option(
+        "--settings",
+        help="YAML file of settings, or a packaged study such as utd_mhad; --setting comes on top.",
+    ),
+]
+
 
 def _run(
     protocol: str,
@@ -45,17 +53,19 @@ def _run(
     seeds: str,
     limit_windows: int | None,
     setting: list[str] | None,
+    study: str,
 ) -> None:
     """Run a protocol, print its table and write files."""
     from otolith.benchmark._runner import run_benchmark
     from otolith.benchmark._table import write_table
+    from otolith.benchmark.studies import read_study
     from otolith.core.config import apply_overrides
 
     found = run_benchmark(
         protocol,
         _words(models),
         _words(data),
-        settings=apply_overrides({}, setting or []),
+        settings=apply_overrides(read_study(study) if study else {}, setting or []),
         seeds=_seeds(seeds),
         limit_windows=limit_windows,
         out=out,
@@ -86,8 +96,9 @@ def _add(protocol: str) -> None:
         seeds: Seeds = "0,1,2",
         limit_windows: Limit = None,
         setting: Settings = None,
+        study: Study = "",
     ) -> None:
-        _run(protocol, models, data, json, html, out, seeds, limit_windows, setting)
+        _run(protocol, models, data, json, html, out, seeds, limit_windows, setting, study)
 
 
 for _name in PROTOCOLS.names():

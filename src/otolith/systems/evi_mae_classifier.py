@@ -131,9 +131,8 @@ class System(BaseSystem):
         inputs = self._prepared(batch)
         found = [self.encoder.encode_imu(inputs), self.encoder.encode_video(inputs)]
         flat = [x.flatten(1) for x in found if x is not None]
-        if self.config.encoder.graph is not None and inputs.imu_BNV is not None:
-            flat.append(self.encoder.graph_vector(inputs))
-        return torch.cat(flat, 1).float()
+        graph = None if inputs.imu_BNV is None else self.encoder.graph_vector(inputs)
+        return torch.cat(flat if graph is None else [*flat, graph], 1).float()
 
     def classify(self, batch: Batch) -> Tensor:
         """Return logits [B, K], one column per entry of `labels`."""

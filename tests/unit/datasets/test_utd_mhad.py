@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from tests.fixtures import official_layouts as layouts
+from tests.fixtures.official_layouts_evi import write_video
 from tests.fixtures.tidy import G, close, signals, tidy
 
-from otolith.core.errors import FileFormatError
+from otolith.core.errors import DataError, FileFormatError
 from otolith.datasets import utd_mhad
+from otolith.recordings.clocks import to_recording_s
 
 
 def read(root):
@@ -60,3 +62,46 @@ def test_real_trials_come_back(tmp_path, name):
     assert recording.annotations[0].labels == (table["label"].iloc[0],)
     assert recording.attributes["placement"] == table["placement"].iloc[0].replace("_", " ")
     assert recording.subject == str(table["subject"].iloc[0])
+
+
+def release_with_videos(root, seconds=3.0):
+    """One wrist and one thigh trial of 3 s with videos of `seconds`."""
+    for action in (21, 22):
+        layouts.write_utd_mhad(root, action, 3, 2, np.ones((150, 6)))
+        write_video(root / "videos" / f"a{action}_s3_t2.mp4", seconds=seconds)
+    return root
+
+
+@pytest.mark.parametrize("seconds", [2.0, 3.0])
+def test_videos_last_as_long_as_the_motion(tmp_path, seconds):
+    release_with_videos(tmp_path, seconds)
+    chosen = utd_mhad.Config(root=tmp_path, videos=tmp_path / "videos")
+    for recording in utd_mhad.recordings(chosen):
+        camera = recording.streams["camera"]
+        assert camera.path.name == f"{recording.id}.mp4"
+        assert camera.duration_s == pytest.approx(3.0, abs=1e-6)
+        assert to_recording_s(camera, seconds / 2) == pytest.approx(1.5, abs=0.1)
+
+
+def test_the_release_names_of_videos_are_known(tmp_path):
+    release_with_videos(tmp_path)
+    video = tmp_path / "videos" / "a21_s3_t2.mp4"
+    video.rename(video.with_name("a21_s3_t2_color.avi"))
+    chosen = utd_mhad.Config(root=tmp_path, videos=tmp_path / "videos", placement="wrist")
+    (recording,) = utd_mhad.recordings(chosen)
+    assert recording.streams["camera"].path.name == "a21_s3_t2_color.avi"
+
+
+def test_a_missing_video_is_named(tmp_path):
+    release_with_videos(tmp_path)
+    (tmp_path / "videos" / "a22_s3_t2.mp4").unlink()
+    with pytest.raises(DataError, match="has no video of trial a22_s3_t2"):
+        list(utd_mhad.recordings(utd_mhad.Config(root=tmp_path, videos=tmp_path / "videos")))
+
+
+@pytest.mark.parametrize(("placement", "actions"), [("wrist", ["21"]), ("thigh", ["22"])])
+def test_a_placement_is_chosen(tmp_path, placement, actions):
+    release_with_videos(tmp_path)
+    found = list(utd_mhad.recordings(utd_mhad.Config(root=tmp_path, placement=placement)))
+    assert [r.attributes["action"] for r in found] == actions
+    assert all("camera" not in r.streams for r in found)

@@ -188,12 +188,20 @@ class EviContestant(Contestant):
         )  # fmt: skip
         if key not in clips.taught:
             with own_draws():
+                weights = self._pretrained(lesson, seed) if self._plan.start == "pretrained" else {}
                 torch.manual_seed(step_seed(seed, 0, 0))
-                model = self._start(lesson, what, num_classes, seed)
+                model = self._start(lesson, what, num_classes, seed, weights)
                 clips.taught[key] = self._teach(model, lesson, num_classes, seed)
         return clips.taught[key]
 
-    def _start(self, lesson: Lesson, what: str, num_classes: int, seed: int) -> _Taught:
+    def _start(
+        self,
+        lesson: Lesson,
+        what: str,
+        num_classes: int,
+        seed: int,
+        weights: Mapping[str, Tensor],
+    ) -> _Taught:
         """A classifier with pretrained or new weights, and measured statistics."""
         source = "learning.contestants.evi_mae"
         system = evi_mae_classifier.System(
@@ -203,10 +211,8 @@ class EviContestant(Contestant):
                 source=source,
             )
         ).to(self.device)
-        if self._plan.start == "pretrained":
-            own = system.state_dict()
-            weights = self._pretrained(lesson, seed)
-            system.load_state_dict({k: v for k, v in weights.items() if k in own}, strict=False)
+        own = system.state_dict()
+        system.load_state_dict({k: v for k, v in weights.items() if k in own}, strict=False)
         system.warm_up(_batches(lesson))
         model = _Taught(system, seed)
         if self._settings.reads == "tokens":
@@ -236,6 +242,8 @@ class EviContestant(Contestant):
         identity = self.identity.split("|", 1)[1]
         key = json.dumps([seed, identity, lesson.unlabelled.tolist()])
         if key not in clips.pretrained:
+            # seeded anew, so that it does not matter which contestant needs it first
+            torch.manual_seed(step_seed(seed, 0, 1))
             system = evi_mae.System(self._system).to(self.device)
             system.warm_up(_batches(lesson))
             without_labels = replace(

@@ -5,7 +5,7 @@ import torch
 from tests.support.evi_data import make_batch
 
 from otolith.core.config import parse
-from otolith.core.errors import CheckpointError, ConfigError
+from otolith.core.errors import CheckpointError, ConfigError, DataError
 from otolith.systems.evi_mae_classifier import Config, System
 
 LABELS = ("walk", "sit", "cook")
@@ -131,3 +131,26 @@ def test_embedding_is_what_the_head_reads():
     system = make().eval()
     data = batch()
     torch.testing.assert_close(system.head(system.embed(data)), system.classify(data))
+
+
+def test_what_a_mode_does_not_read_need_not_be_there():
+    motion = make(mode="imu").eval()
+    assert motion.classify(make_batch(2, camera=None)).shape == (2, len(motion.labels))
+    film = make(mode="video", encoder={"preset": "debug", "graph": None}).eval()
+    assert film.classify(make_batch(2, imu=None)).shape == (2, len(film.labels))
+    both = make(mode="both").eval()
+    with pytest.raises(DataError, match="camera"):
+        both.classify(make_batch(2, camera=None))
+
+
+def test_tokens_lie_side_by_side():
+    system = make(mode="both").eval()
+    config, batch = system.config.encoder, make_batch(3)
+    num_tokens = system.encoder.imu.num_tokens + system.encoder.video.num_tokens
+    tokens = system.tokens(batch)
+    assert tokens.shape == (3, num_tokens * config.width + config.graph.width)
+    inputs = system.encoder.prepare(batch)
+    first = system.encoder.encode_imu(inputs).flatten(1)
+    assert torch.equal(tokens[:, : first.shape[1]], first)
+    alone = make(mode="imu").eval().tokens(batch)
+    assert alone.shape[1] == first.shape[1] + config.graph.width

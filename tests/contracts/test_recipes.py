@@ -56,7 +56,8 @@ def data(home):
             else:
                 assert has_fixture(choice.name)
                 made = write_synthetic(choice.name, home / "releases" / choice.name)
-                prepare(choice.name, made.config.root, target, progress=False)
+                settings = {k: v for k, v in vars(made.config).items() if k != "root"}
+                prepare(choice.name, made.config.root, target, progress=False, **settings)
 
     return get
 

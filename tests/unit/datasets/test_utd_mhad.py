@@ -30,7 +30,8 @@ def test_units_and_placement(tmp_path):
 
 def test_order_is_by_number_not_by_text(tmp_path):
     layouts.write_synthetic("utd_mhad", tmp_path)
-    ids = [f"{name}_t{trial}" for name in ("a1_s1", "a10_s2", "a27_s8") for trial in (1, 2)]
+    names = ("a1_s1", "a3_s3", "a10_s2", "a27_s8")
+    ids = [f"{name}_t{trial}" for name in names for trial in (1, 2, 3)]
     assert [r.id for r in read(tmp_path / "Inertial")] == ids
 
 

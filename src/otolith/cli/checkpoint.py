@@ -37,12 +37,15 @@ def convert(
     """
     from otolith.core.config import apply_overrides
     from otolith.systems._convert import export_official, import_official
+    from otolith.systems._official import settings_path
     from otolith.tasks._model import load_model
     from otolith.training.checkpoints import save_model
 
     if source.is_dir():
         _refuse(system or setting, f"{source} is a model folder and says itself what it holds.")
         facts({"tensors": export_official(load_model(source).system, out)})
+        if settings_path(out).is_file():
+            results(settings_path(out))
     else:
         _refuse(out.exists() and not (out / "model.json").is_file(), f"{out} exists already.")
         model, report = import_official(source, system, apply_overrides({}, setting or []))

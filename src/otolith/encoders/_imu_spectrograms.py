@@ -8,7 +8,8 @@ channel. Windows of different rates may lie in one batch.
 
 from __future__ import annotations
 
-from typing import Annotated
+import dataclasses
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +54,9 @@ class Config:
         lowest_rate_hz: Lowest rate of a stream that is taken, in Hz; None = half of `rate_hz`, below
             which most of the map would be invented.
         spectrogram: The transform.
+        statistics: `fixed`: maps are normalised by `spectrogram.mean_db` and `spectrogram.std_db`;
+            `measured`: by mean and deviation per channel of the maps of the first training batches,
+            which are part of the weights; until they are measured, by those of the settings.
         band_masks: Silent bands while training; None = none.
     """
 
@@ -63,6 +67,7 @@ class Config:
     rate_hz: Positive = 50.0
     lowest_rate_hz: Positive | None = None
     spectrogram: SpectrogramConfig = Field(default_factory=SpectrogramConfig)
+    statistics: Literal["fixed", "measured"] = "fixed"
     band_masks: BandMaskConfig | None = None
 
     def __post_init__(self) -> None:
@@ -95,9 +100,37 @@ class SpectrogramProcessor(nn.Module):
         config: Settings.
     """
 
+    statistics_3C: Tensor | None
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self.register_buffer(
+            "statistics_3C", _unmeasured(config) if config.statistics == "measured" else None
+        )
+
+    @property
+    def spectrogram(self) -> SpectrogramConfig:
+        """The transform with the statistics that are in force, measured or of the settings."""
+        settings, measured = self.config.spectrogram, self.statistics_3C
+        if measured is None or not (bool((measured[0] > 0).any()) or settings.mean_db):
+            return settings
+        _, mean, std = measured.tolist()
+        return dataclasses.replace(settings, mean_db=tuple(mean), std_db=tuple(std))
+
+    def moments(self, batch: Batch) -> Tensor:
+        """Return number, sum and sum of squares of the decibels per channel, float64 [3, C].
+
+        The maps are those before statistics and without silent bands; missing channels do not count.
+        """
+        plain = dataclasses.replace(self.config.spectrogram, mean_db=(), std_db=())
+        maps = spectrogram(self._windows(batch), self.config.rate_hz, plain)
+        # variance and mean of every map first: sums of squares over millions of values lose digits
+        variance, mean = (v.double() for v in torch.var_mean(maps, dim=(2, 3), correction=0))
+        one = torch.ones_like(mean)
+        sums = torch.stack([one, mean, variance + mean**2]) * (maps.shape[2] * maps.shape[3])
+        real_BC = self.real_channels(batch)
+        return (sums if real_BC is None else torch.where(real_BC, sums, 0.0)).sum(1)
 
     def forward(self, batch: Batch, *, is_training: bool = False) -> Tensor:
         """Return maps [B, C, H, W], float32; a missing channel is zero everywhere.
@@ -110,8 +143,7 @@ class SpectrogramProcessor(nn.Module):
             DataError: The stream is missing or has another number of channels.
         """
         signals = self._windows(batch)
-        bands = self.config.band_masks
-        settings = self.config.spectrogram
+        bands, settings = self.config.band_masks, self.spectrogram
         if bands is None or not is_training:
             maps = spectrogram(signals, self.config.rate_hz, settings)
         else:
@@ -143,7 +175,7 @@ class SpectrogramProcessor(nn.Module):
     def images(self, signals_BCT: Tensor, rate_hz: float) -> Tensor:
         """Return maps [B, C, H, W] of windows [B, C, T] of one rate."""
         fitted = self._window(signals_BCT.float(), rate_hz)
-        return spectrogram(fitted, self.config.rate_hz, self.config.spectrogram)
+        return spectrogram(fitted, self.config.rate_hz, self.spectrogram)
 
     def _streams(self, batch: Batch) -> list[StreamBatch]:
         """The streams whose channels make the map; together they have as many as the model."""
@@ -197,3 +229,11 @@ class SpectrogramProcessor(nn.Module):
             )  # fmt: skip
         wanted = self.config.num_samples
         return F.pad(signal[..., :wanted], (0, max(0, wanted - signal.shape[-1])))
+
+
+def _unmeasured(config: Config) -> Tensor:
+    """Statistics [3, C] of no value yet, with those of the settings."""
+    settings, ones = config.spectrogram, torch.ones(config.num_channels)
+    mean = torch.tensor(settings.mean_db or (0.0,)) * ones
+    std = torch.tensor(settings.std_db or (1.0,)) * ones
+    return torch.stack([0.0 * ones, mean, std])

@@ -43,7 +43,7 @@ def draw_reconstruction(
 
     Args:
         found: From `reconstruct` of the system `himu_mae`.
-        config: Settings of the spectrogram, `system.encoder.config.processor.spectrogram`.
+        config: Settings of the spectrogram, `system.encoder.processor.spectrogram`.
         path: PNG file to write.
         sample: Which sample of the batch.
         channels: Names of the channels; empty = numbers.

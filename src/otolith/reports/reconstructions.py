@@ -70,6 +70,7 @@ def draw_windows(
     found = system.reconstruct(chosen, masking)
     system.train(was_training)
     processor = system.encoder.config.processor
+    settings = system.encoder.processor.spectrogram
     share = float(found.hidden_BHW.float().mean())
     note = (LEVELS if system.config.is_target_normalised else "") + PHASE
     for number, path in enumerate(paths[: len(chosen)]):
@@ -77,13 +78,13 @@ def draw_windows(
         one = himu_mae.Reconstruction(
             **{f.name: getattr(found, f.name)[number : number + 1] for f in fields(found)}
         )
-        error, guess = hidden_error_db(one, processor.spectrogram)
+        error, guess = hidden_error_db(one, settings)
         draw_reconstruction(
-            one, processor.spectrogram, path, channels=names, units=units, note=note,
+            one, settings, path, channels=names, units=units, note=note,
             title=f"{_where(chosen, number)}: {share:.0%} hidden, error {error:.1f} dB "
             f"(mean of the row: {guess:.1f} dB)",
         )  # fmt: skip
-    error, guess = hidden_error_db(found, processor.spectrogram)
+    error, guess = hidden_error_db(found, settings)
     return Drawn(paths=paths[: len(chosen)], error_db=error, guess_db=guess)
 
 

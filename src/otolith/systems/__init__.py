@@ -222,6 +222,13 @@ class System(nn.Module, ABC):
             f"{_name(self)} has no official form.", "Use the model folder itself."
         )
 
+    def official_settings(self) -> dict[str, Any]:
+        """Return the authors' settings that the weights of `to_official` do not show.
+
+        `from_official` reads them. They are written beside exported weights as JSON.
+        """
+        return {}
+
 
 def _name(system: System | type[System]) -> str:
     """Registered name of a system: that of its module."""

@@ -10,9 +10,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from otolith.core.errors import CheckpointError, ConfigError, suggest
-from otolith.core.files import atomic_path
+from otolith.core.files import atomic_path, write_json
 from otolith.systems import SYSTEMS, KeyReport, System
-from otolith.systems._official import read_official_checkpoint, read_official_settings
+from otolith.systems._official import (
+    read_official_checkpoint,
+    read_official_settings,
+    settings_path,
+)
 
 
 def import_official(
@@ -22,7 +26,7 @@ def import_official(
 
     Args:
         source: `.pt`, `.pth`, `.ckpt` (read with `weights_only=True`) or `.safetensors`;
-            `hyperparameters.json` beside it is used.
+            `<name>.hyperparameters.json` or `hyperparameters.json` beside it is used.
         system: Registered name of the system it belongs to; empty = guess from the keys.
         settings: The authors' settings that no file beside the weights states.
 
@@ -62,6 +66,9 @@ def import_official(
 def export_official(system: System, target: Path) -> int:
     """Write the weights of a system under the authors' key names as safetensors.
 
+    The authors' settings that the weights do not show, such as measured statistics, are written
+    beside them as `<name>.hyperparameters.json`.
+
     Returns:
         Number of tensors written.
 
@@ -75,6 +82,8 @@ def export_official(system: System, target: Path) -> int:
     state = system.to_official()
     with atomic_path(target) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)
+    if settings := system.official_settings():
+        write_json(settings_path(target), settings)
     return len(state)
 
 

@@ -14,12 +14,15 @@ from otolith.core.errors import CheckpointError
 from otolith.systems._official import axes_of, stated
 
 _HEAD_WIDTH = 64
-_KINDS = {
+IMU_KINDS = {
     "unstructured": "unstructured",
     "time": "time",
     "freq": "frequency",
     "tf": "time_frequency",
 }
+
+_EMBEDDINGS = {"imu": "patch_embed_a.proj.weight", "video": "patch_embed_video.proj.weight"}
+_WIDTHS = {"both": "norm.weight", "imu": "norm_a.weight", "video": "norm_video.weight"}
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -47,7 +50,7 @@ class Video:
     mlp_ratio: Positive = 4.0
     encoder_num_heads: Count | None = None
     decode_num_heads: Count | None = None
-    pretrain_modality: Literal["both", "imu", "video"] = "both"
+    pretrain_modality: Literal["both", "imu", "video"] | None = None
     masking_ratio: float = 0.9
 
 
@@ -63,7 +66,11 @@ class Graph:
 
 @config
 class Authors:
-    """The authors' settings that the weights do not show."""
+    """The authors' settings that the weights do not show.
+
+    `skip_unified_block` is ours, for weights that our systems trained with one modality: the authors'
+    code always skips it then.
+    """
 
     imu: dict[str, Any] = Field(default_factory=dict)
     video: dict[str, Any] = Field(default_factory=dict)
@@ -81,6 +88,30 @@ class Authors:
     contrast_loss_weight: float = 0.01
     graph_loss_weight: float = 10.0
     graph_dropout_override: float | None = None
+    skip_unified_block: bool | None = None
+
+
+def modalities_of(
+    state: Mapping[str, Tensor], settings: Mapping[str, Any], *, is_pretraining: bool
+) -> str:
+    """Return what weights encode: `both`, `imu` or `video`.
+
+    The authors' files hold both parts whatever was trained, which their settings say for
+    pretraining; weights that our systems trained with one modality lack the other part.
+
+    Raises:
+        CheckpointError: The settings name a part that the weights lack.
+    """
+    given = _authors(settings)[2].pretrain_modality
+    parts = [name for name, key in _EMBEDDINGS.items() if key in state]
+    if len(parts) != 1:
+        return (given or "both") if is_pretraining else "both"
+    if is_pretraining and given not in (None, parts[0]):
+        raise CheckpointError(
+            f"The settings say pretrain_modality = {given}, the weights hold {parts[0]} alone.",
+            "Give the settings that belong to this checkpoint.",
+        )
+    return parts[0]
 
 
 def encoder_settings(
@@ -91,21 +122,29 @@ def encoder_settings(
     Args:
         state: Official weights without prefix.
         settings: The authors' settings with the mappings `imu` and `video`.
-        modalities: What is encoded.
+        modalities: What is encoded, see `modalities_of`.
 
     Raises:
         CheckpointError: The weights are of another system, or no size can be found.
     """
     given, imu, video = _authors(settings)
-    imu_kernel = axes_of(state, "patch_embed_a.proj.weight", 4)
-    video_kernel = axes_of(state, "patch_embed_video.proj.weight", 5)
     common = {"mlp_ratio": video.mlp_ratio, "eps": given.layer_norm_eps}
-    width = video_kernel[0]
-    graph = graph_settings(state, settings)
-    return {
+    width = axes_of(state, _WIDTHS[modalities], 1)[0]
+    heads = _heads("video", video.encoder_num_heads, width)
+    skips = modalities != "both" and given.skip_unified_block is not False
+    made = {
         "modalities": modalities,
-        "upstream_quirks": () if modalities == "both" else ("skip_unified_block",),
-        "imu": {
+        "upstream_quirks": ("skip_unified_block",) if skips else (),
+        "graph": None if modalities == "video" else graph_settings(state, settings),
+        "depth": _depth(state, "blocks_u"),
+        "num_heads": heads,
+        **common,
+    }
+    # The part that is not encoded keeps its defaults, in a width that fits.
+    made["imu"] = made["video"] = {"width": width, "num_heads": heads}
+    if _EMBEDDINGS["imu"] in state or modalities != "video":
+        imu_kernel = axes_of(state, _EMBEDDINGS["imu"], 4)
+        made["imu"] = {
             "channels_per_sensor": imu_kernel[1],
             "statistics": "fixed",
             "signals": {
@@ -121,21 +160,19 @@ def encoder_settings(
             "depth": _depth(state, "blocks_a"),
             "num_heads": _heads("imu", imu.encoder_num_heads, imu_kernel[0]),
             **common,
-        },
-        "video": {
+        }
+    if _EMBEDDINGS["video"] in state or modalities != "imu":
+        video_kernel = axes_of(state, _EMBEDDINGS["video"], 5)
+        made["video"] = {
             "num_frames": video.num_frames,
             "size_px": video.img_size,
             "tubelet": video_kernel[2:],
             "width": width,
             "depth": _depth(state, "blocks_video"),
-            "num_heads": _heads("video", video.encoder_num_heads, width),
+            "num_heads": heads,
             **common,
-        },
-        "graph": None if modalities == "video" else graph,
-        "depth": _depth(state, "blocks_u"),
-        "num_heads": _heads("video", video.encoder_num_heads, width),
-        **common,
-    }
+        }
+    return made
 
 
 def pretraining_settings(
@@ -153,20 +190,25 @@ def pretraining_settings(
         )
     given, imu, video = _authors(settings)
     width = axes_of(state, "decoder_embed.weight", 2)[0]
-    rows, columns = axes_of(state, "patch_embed_a.proj.weight", 4)[2:]
+    modalities = modalities_of(state, settings, is_pretraining=True)
+    channels = {}
+    if _EMBEDDINGS["imu"] in state or modalities != "video":
+        rows, columns = axes_of(state, _EMBEDDINGS["imu"], 4)[2:]
+        values = axes_of(state, "decoder_pred_a.weight", 2)[0]
+        channels = {"num_channels": values // (rows * columns)}
     return {
-        "encoder": encoder_settings(state, settings, modalities=video.pretrain_modality),
+        "encoder": encoder_settings(state, settings, modalities=modalities),
         "decoder": {
             "width": width,
             "depth": _depth(state, "decoder_blocks"),
             "num_heads": video.decode_num_heads or max(1, width // _HEAD_WIDTH),
             "mlp_ratio": video.mlp_ratio,
-            "num_channels": axes_of(state, "decoder_pred_a.weight", 2)[0] // (rows * columns),
+            **channels,
             "eps": given.layer_norm_eps,
         },
         "masking": {
             "imu_ratio": imu.masking_ratio,
-            "imu_kind": _KINDS[imu.mask_mode],
+            "imu_kind": IMU_KINDS[imu.mask_mode],
             "video_ratio": video.masking_ratio,
             "video_kind": "unstructured",
             "node_ratio": imu.imu_graph_masking_ratio,

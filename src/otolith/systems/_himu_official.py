@@ -16,8 +16,11 @@ from torch import Tensor, nn
 
 from otolith.core.config import config
 from otolith.core.errors import CheckpointError
+from otolith.encoders import imu_spectrogram_mae
 from otolith.encoders._mae import sine_positions
+from otolith.signals import spectrogram
 from otolith.systems import KeyReport
+from otolith.systems._himu_transfer import STATISTICS
 from otolith.systems._official import (
     axes_of,
     convert_from_official,
@@ -101,7 +104,9 @@ class Authors:
 
 
 def pretrain_names(key: str) -> tuple[str, ...]:
-    """Return the official key of one of the pretraining system's keys."""
+    """Return the official keys of one of the pretraining system's keys."""
+    if key == STATISTICS:
+        return ()
     return (_rename(key, [*_BLOCK, *_ENCODER, *_DECODER]),)
 
 
@@ -113,7 +118,7 @@ def classifier_names(num_stages: int) -> Names:
     """
 
     def names(key: str) -> tuple[str, ...]:
-        if key == "class_weights_K" or key.endswith("num_batches_tracked"):
+        if key in {"class_weights_K", STATISTICS} or key.endswith("num_batches_tracked"):
             return ()
         if stage := re.match(r"^head\.stages\.(\d+)\.(linear|norm)\.(.*)$", key):
             place = 4 * int(stage[1]) + (stage[2] == "norm")
@@ -237,6 +242,34 @@ def encoder_settings(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -
                 "mean_db": given.mean,
                 "std_db": given.std,
             },
+        },
+    }
+
+
+def encoder_settings_back(
+    config: imu_spectrogram_mae.Config, transform: spectrogram.Config
+) -> dict[str, Any]:
+    """Return the authors' settings of an encoder, which `encoder_settings` reads.
+
+    Args:
+        config: Settings of the encoder.
+        transform: The transform with the statistics that are in force.
+    """
+    sizes = spectrogram.transform_sizes(transform)
+    return {
+        "img_size": config.processor.image_size,
+        "num_heads": config.num_heads,
+        "layer_norm_eps": config.norm_eps,
+        "drop_path_rate": config.drop_path,
+        "mean": transform.mean_db,
+        "std": transform.std_db,
+        "spectrogram": {
+            "sampling_rate": config.processor.rate_hz,
+            "window_size": config.processor.window_s,
+            "temporal_points": round(transform.rate_hz),
+            "win_length": sizes.frame,
+            "hop_length": sizes.hop,
+            "n_fft": sizes.num_fft,
         },
     }
 

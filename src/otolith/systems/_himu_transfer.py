@@ -2,7 +2,8 @@
 
 A patch kernel is repeated over the channels and divided by the number of repetitions, so that a
 signal that is equal on all sensors gives the old tokens. The prediction is repeated per pixel,
-since its values lie in the order row, column, channel.
+since its values lie in the order row, column, channel. Measured statistics of maps are
+repeated over the channels like a patch kernel.
 """
 
 # P pixels of a patch, C channels there, R repetitions, E decoder width
@@ -21,6 +22,7 @@ TransferQuirk = Literal["prediction_rows_tiled_against_pixel_layout", "decoder_e
 _KERNEL = "encoder.patch_embedding.weight"
 _EMBEDDING = "decoder.embedding."
 _PREDICTION = "decoder.prediction."
+STATISTICS = "encoder.processor.statistics_3C"
 
 
 def adapt_channels(
@@ -58,7 +60,38 @@ def adapt_channels(
             adapted |= {k: v for k, v in own.items() if k.startswith(_EMBEDDING)}
         elif weights[key].shape != own[key].shape:
             adapted[key] = _keep_encoder_part(weights, own, key)
-    return adapted
+    return adapted | adapt_statistics(weights, own)
+
+
+def adapt_statistics(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the measured statistics of the maps for a model that starts from weights.
+
+    Those of the weights stay in force, repeated over the channels of a model for more; weights
+    with fixed statistics bring none, and the model measures its own.
+
+    Args:
+        weights: Weights by our keys.
+        own: Freshly drawn weights of the target.
+
+    Returns:
+        The statistics by key; empty if the target has fixed ones, too.
+
+    Raises:
+        CheckpointError: The weights were trained with measured statistics and the target has fixed
+            ones, or the number of channels is no multiple of that of the weights.
+    """
+    if STATISTICS not in own:
+        if STATISTICS in weights:
+            raise CheckpointError(
+                "The weights were trained on maps with measured statistics, "
+                "and the model normalises them by fixed ones.",
+                "Set system.encoder.processor.statistics to measured.",
+            )
+        return {}
+    if STATISTICS not in weights:
+        return {STATISTICS: own[STATISTICS]}
+    there = weights[STATISTICS]
+    return {STATISTICS: there.repeat(1, _repetitions(there, own[STATISTICS]))}
 
 
 def _repetitions(there: Tensor, here: Tensor) -> int:

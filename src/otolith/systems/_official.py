@@ -73,14 +73,15 @@ def read_official_settings(path: Path) -> dict[str, Any]:
         path: The checkpoint file.
 
     Returns:
-        `hyperparameters.json` beside the file, else the entry `hyperparameters` or `config` in it,
-        else nothing.
+        `<name>.hyperparameters.json` beside the file `<name>.safetensors`, else
+        `hyperparameters.json`, else the entry `hyperparameters` or `config` in it, else nothing.
 
     Raises:
         CheckpointError: A file cannot be read.
     """
-    beside = path.parent / "hyperparameters.json"
-    if beside.exists():
+    for beside in (settings_path(path), path.parent / "hyperparameters.json"):
+        if not beside.exists():
+            continue
         try:
             return dict(json.loads(beside.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
@@ -92,6 +93,11 @@ def read_official_settings(path: Path) -> dict[str, Any]:
         if isinstance(content.get(name), Mapping):
             return dict(content[name])
     return {}
+
+
+def settings_path(path: Path) -> Path:
+    """Return where the settings of an exported official checkpoint lie."""
+    return path.with_name(f"{path.stem}.hyperparameters.json")
 
 
 def convert_from_official(

@@ -34,7 +34,7 @@ from otolith.objectives import (
     scaled_cosine,
     tubelet_reconstruction,
 )
-from otolith.systems import KeyReport, _evi_masks, _evi_official, _evi_statistics
+from otolith.systems import KeyReport, _evi_masks, _evi_official, _map_statistics
 from otolith.systems import System as BaseSystem
 from otolith.systems._evi_masks import (
     Masks,
@@ -44,6 +44,7 @@ from otolith.systems._evi_masks import (
     require_both_parts,
 )
 from otolith.systems._evi_settings import pretraining_settings
+from otolith.systems._evi_settings_back import IMU_KINDS_BACK, encoder_settings_back
 from otolith.windows.batch import Batch
 
 Weight = Annotated[float, Field(ge=0)]
@@ -255,7 +256,8 @@ class System(BaseSystem):
 
     def warm_up(self, batches: Iterable[Batch]) -> None:
         """Measure the statistics of the motion maps, unless the weights bring them."""
-        _evi_statistics.measure(self.encoder.imu, batches)
+        if (imu := self.encoder.imu) is not None:
+            _map_statistics.measure(imu.statistics_3, imu.moments, batches)
 
     @classmethod
     def from_official(
@@ -284,6 +286,30 @@ class System(BaseSystem):
     def to_official(self) -> dict[str, Tensor]:
         """Return the weights as an official pretraining checkpoint."""
         return _evi_official.wrapped(self, _net(self))
+
+    def official_settings(self) -> dict[str, Any]:
+        """Return the authors' settings that the weights do not show."""
+        config, masking = self.config, self.config.masking
+        found = encoder_settings_back(self.encoder)
+        found["imu"] |= {
+            "masking_ratio": masking.imu_ratio,
+            "mask_mode": IMU_KINDS_BACK[masking.imu_kind],
+            "imu_graph_masking_ratio": masking.node_ratio,
+        }
+        found["video"] |= {
+            "masking_ratio": masking.video_ratio,
+            "decode_num_heads": config.decoder.num_heads,
+        }
+        return found | {
+            "norm_pix_loss": config.reconstruction.is_target_normalised,
+            "pixel_norm_eps": config.reconstruction.eps,
+            "contrast_temperature": config.contrast.temperature,
+            "contrast_bidirectional": config.contrast.both_directions,
+            "graph_loss_alpha": config.graph_loss.alpha,
+            "mae_loss_weight": config.reconstruction_weight,
+            "contrast_loss_weight": config.contrast_weight,
+            "graph_loss_weight": config.graph_weight,
+        }
 
     def _reconstruction(
         self, name: str, decoded_BMD: Tensor, inputs: Inputs, hidden_BM: Tensor

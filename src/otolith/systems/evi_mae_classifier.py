@@ -28,9 +28,10 @@ from otolith.encoders._presets import fill_from_preset
 from otolith.encoders.fused_evi_mae import Inputs
 from otolith.objectives import LossOutput
 from otolith.objectives._gather import global_mean
-from otolith.systems import KeyReport, _evi_official, _evi_statistics
+from otolith.systems import KeyReport, _evi_official, _map_statistics
 from otolith.systems import System as BaseSystem
-from otolith.systems._evi_settings import encoder_settings
+from otolith.systems._evi_settings import encoder_settings, modalities_of
+from otolith.systems._evi_settings_back import encoder_settings_back
 from otolith.windows.batch import Batch
 from otolith.windows.needed import needed_target
 
@@ -184,7 +185,8 @@ class System(BaseSystem):
 
     def warm_up(self, batches: Iterable[Batch]) -> None:
         """Measure the statistics of the motion maps, unless the weights bring them."""
-        _evi_statistics.measure(self.encoder.imu, batches)
+        if (imu := self.encoder.imu) is not None:
+            _map_statistics.measure(imu.statistics_3, imu.moments, batches)
 
     @classmethod
     def from_official(
@@ -212,9 +214,15 @@ class System(BaseSystem):
             raise CheckpointError(
                 f"There are {len(labels)} labels for {count} classes.", "Give one label per class."
             )
-        encoder = encoder_settings(plain, settings, modalities="both")
+        modalities = modalities_of(plain, settings, is_pretraining=False)
+        encoder = encoder_settings(plain, settings, modalities=modalities)
         two_streams = "another_mlp_head.1.weight" in plain
-        plain_settings = {"encoder": encoder, "labels": labels, "two_streams": two_streams}
+        plain_settings = {
+            "encoder": encoder,
+            "labels": labels,
+            "two_streams": two_streams,
+            "mode": modalities,
+        }
         system = cls(parse(Config, plain_settings))
         graph = system.config.encoder.graph
         report = _evi_official.load(
@@ -226,6 +234,10 @@ class System(BaseSystem):
         """Return the weights as an official fine-tuning checkpoint."""
         graph = self.config.encoder.graph
         return _evi_official.wrapped(self, None if graph is None else graph.net)
+
+    def official_settings(self) -> dict[str, Any]:
+        """Return the authors' settings that the weights do not show, and the class names."""
+        return {**encoder_settings_back(self.encoder), "labels": self.config.labels}
 
     def _prepared(self, batch: Batch) -> Inputs:
         """What the mode reads; a stream that it does not read need not be there."""

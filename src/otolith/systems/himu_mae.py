@@ -12,7 +12,7 @@ from one for fewer with pixels and channels in their places, and position tables
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from otolith.encoders import _mae_decoder, _mae_masks, imu_spectrogram_mae
 from otolith.encoders._mae import select_tokens, unpatchify
 from otolith.encoders._mae_masks import Masking, check_masking, draw_masking
 from otolith.objectives import LossOutput, masked_pixels
-from otolith.systems import KeyReport, _himu_official
+from otolith.systems import KeyReport, _himu_official, _map_statistics
 from otolith.systems import System as BaseSystem
 from otolith.systems._context import ContextConfig, read_context
 from otolith.systems._himu_transfer import TransferQuirk, adapt_channels
@@ -202,6 +202,11 @@ class System(BaseSystem):
             {"name": "decay", "params": decaying},
         ]
 
+    def warm_up(self, batches: Iterable[Batch]) -> None:
+        """Measure the statistics of the maps where they are wanted, unless the weights bring them."""
+        processor = self.encoder.processor
+        _map_statistics.measure(processor.statistics_3C, processor.moments, batches)
+
     def adapt_weights(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Bring weights for another number of channels, or another context, into this one's shapes.
 
@@ -229,6 +234,22 @@ class System(BaseSystem):
     def to_official(self) -> dict[str, Tensor]:
         """Return the weights under the authors' key names."""
         return _himu_official.unload(self, _himu_official.pretrain_names)
+
+    def official_settings(self) -> dict[str, Any]:
+        """Return the authors' settings that the weights do not show."""
+        config, masking = self.config, self.config.masking
+        found = _himu_official.encoder_settings_back(
+            self.encoder.config, self.encoder.processor.spectrogram
+        )
+        found["decoder_num_heads"] = config.decoder.num_heads
+        found["no_shift"] = tuple(config.decoder.shift) == (0, 0)
+        found["norm_pix_loss"] = config.is_target_normalised
+        if masking.kind in {"random", "grid"}:
+            found["mask_2d"] = masking.kind == "grid"
+            found["mask_ratio"] = masking.share
+            found["mask_t_prob"] = masking.frequency_share
+            found["mask_f_prob"] = masking.time_share
+        return found
 
     def _real_values(self, batch: Batch) -> Tensor | None:
         """Which values of a patch belong to real channels, bool [B, V]; None = all."""

@@ -27,9 +27,10 @@ from otolith.heads import modality_fusion
 from otolith.objectives import LossOutput, soft_cross_entropy
 from otolith.objectives._gather import global_mean, sum_over_processes
 from otolith.objectives.soft_cross_entropy import balanced_weights, mix_samples
-from otolith.systems import KeyReport, _himu_official
+from otolith.systems import KeyReport, _himu_official, _map_statistics
 from otolith.systems import System as BaseSystem
 from otolith.systems._context import ContextConfig, read_context
+from otolith.systems._himu_transfer import adapt_statistics
 from otolith.systems._layer_decay import layer_decay_groups
 from otolith.systems.himu_mae import encoder_weights, is_pretraining_state
 from otolith.windows.batch import Batch
@@ -189,14 +190,19 @@ class System(BaseSystem):
         return dataclasses.replace(found, parts={"accuracy": global_mean(right, known.sum())})
 
     def warm_up(self, batches: Iterable[Batch]) -> None:
-        """Count the classes of the training data, if rare ones are to weigh more."""
+        """Measure the maps where it is wanted; count the classes if rare ones are to weigh more."""
+        processor = self.encoder.processor
         if not self.config.is_balanced:
+            _map_statistics.measure(processor.statistics_3C, processor.moments, batches)
             return
+        meter = _map_statistics.Meter(processor.statistics_3C, processor.moments)
         counts = torch.zeros_like(self.class_weights_K)
         for batch in batches:
+            meter.add(batch)
             label_B = needed_target(batch, self.config.target)
             known_N = label_B[label_B >= 0]
             counts += torch.bincount(known_N, minlength=len(self.labels)).to(counts)
+        meter.write()
         self.class_weights_K.copy_(balanced_weights(sum_over_processes(counts)))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -215,11 +221,16 @@ class System(BaseSystem):
         Class weights follow from the settings of this run, not from those of an earlier one.
         """
         own = self.state_dict()
+        measured = adapt_statistics(weights, own)
         if not is_pretraining_state(weights):
-            return {**weights, "class_weights_K": own["class_weights_K"]}
+            return {**weights, **measured, "class_weights_K": own["class_weights_K"]}
         taken = {k: v for k, v in encoder_weights(weights).items() if k in own}
         # The last normalisation of pretraining has no place where the mean of the tokens is used.
-        return {**{k: v for k, v in own.items() if not k.startswith("encoder.")}, **taken}
+        return {
+            **{k: v for k, v in own.items() if not k.startswith("encoder.")},
+            **taken,
+            **measured,
+        }
 
     @classmethod
     def from_official(
@@ -262,6 +273,14 @@ class System(BaseSystem):
     def to_official(self) -> dict[str, Tensor]:
         """Return the weights under the authors' key names."""
         return _himu_official.unload(self, self.official_names())
+
+    def official_settings(self) -> dict[str, Any]:
+        """Return the authors' settings that the weights do not show, and the class names."""
+        spectrogram = self.encoder.processor.spectrogram
+        found = _himu_official.encoder_settings_back(self.encoder.config, spectrogram)
+        if self.config.head.kind == "projector":
+            found["dropout"] = self.config.head.dropout
+        return {**found, "labels": self.labels}
 
     def official_names(self) -> _himu_official.Names:
         """Return the function our key -> official keys."""

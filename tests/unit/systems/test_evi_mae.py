@@ -6,8 +6,10 @@ from tests.support.evi_data import DEBUG, make_batch, motion
 
 from otolith.core.config import parse, to_plain
 from otolith.core.errors import CheckpointError, ConfigError, DataError
+from otolith.core.files import read_json
 from otolith.systems import _evi_official
 from otolith.systems._convert import export_official, import_official
+from otolith.systems._official import settings_path
 from otolith.systems.evi_mae import Config, System
 
 OFFICIAL = {
@@ -158,6 +160,56 @@ def test_official_files_both_ways(tmp_path):
         assert torch.equal(own[key], value), key
     guessed, _ = import_official(path, "", OFFICIAL)
     assert isinstance(guessed, System)
+
+
+def test_exported_weights_say_their_statistics(tmp_path):
+    signals = {
+        "preset": "debug",
+        "signals": {
+            "num_frames": 64,
+            "num_bins": 32,
+            "unit_m_s2": 2.0,
+            "mean_db": -7.0,
+            "std_db": 3.0,
+        },
+    }
+    system = make(encoder={"preset": "debug", "imu": signals}).eval()
+    system.warm_up([make_batch(4, seed=s) for s in range(2)])
+    path = tmp_path / "back.safetensors"
+    export_official(system, path)
+    said = read_json(settings_path(path))
+    _, mean, std = system.encoder.imu.statistics_3.tolist()
+    assert said["dataset_mean"] == pytest.approx(-7.0 + 3.0 * mean)
+    assert said["dataset_std"] == pytest.approx(3.0 * std)
+    assert said["unit_m_s2"] == 2.0
+    back, report = import_official(path, "evi_mae")
+    assert not report.missing
+    torch.testing.assert_close(
+        back.embed(make_batch()), system.embed(make_batch()), atol=1e-4, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("quirks", [(), ("skip_unified_block",)])
+@pytest.mark.parametrize("kind", ["imu", "video"])
+def test_a_model_of_one_modality_converts_back(tmp_path, kind, quirks):
+    graph = {"graph": None} if kind == "video" else {}
+    encoder = {"preset": "debug", "modalities": kind, "upstream_quirks": quirks, **graph}
+    system = make(encoder=encoder).eval()
+    path = tmp_path / "one.safetensors"
+    count = export_official(system, path)
+    back, report = import_official(path, "evi_mae")
+    assert len(report.loaded) == count
+    assert not report.missing
+    assert back.config.encoder.modalities == kind
+    assert back.config.encoder.upstream_quirks == quirks
+    torch.testing.assert_close(back.embed(make_batch()), system.embed(make_batch()))
+    settings_path(path).unlink()
+    guessed, _ = import_official(path, "evi_mae", OFFICIAL)
+    assert guessed.config.encoder.modalities == kind
+    assert guessed.config.encoder.upstream_quirks == ("skip_unified_block",)
+    other = {"pretrain_modality": "both", **OFFICIAL["video"]}
+    with pytest.raises(CheckpointError, match=f"pretrain_modality = both, the weights hold {kind}"):
+        import_official(path, "evi_mae", {**OFFICIAL, "video": other})
 
 
 def test_files_of_another_kind_are_refused():

@@ -127,6 +127,18 @@ def test_official_weights_go_both_ways():
         System.from_official({}, {})
 
 
+@pytest.mark.parametrize("kind", ["imu", "video"])
+def test_a_model_of_one_modality_converts_back(kind):
+    graph = {"graph": None} if kind == "video" else {}
+    system = make(mode=kind, encoder={"preset": "debug", "modalities": kind, **graph}).eval()
+    back, report = System.from_official(system.to_official(), system.official_settings())
+    assert not report.missing
+    assert not report.unexpected
+    assert back.config.mode == kind
+    assert back.labels == system.labels
+    torch.testing.assert_close(back.eval().classify(batch()), system.classify(batch()))
+
+
 def test_embedding_is_what_the_head_reads():
     system = make().eval()
     data = batch()

@@ -21,6 +21,7 @@ from otolith.metrics.multi_class import average_precision, roc_auc
 
 _CHUNK_VALUES = 4_000_000
 
+
 @dataclass(frozen=True, kw_only=True)
 class MultiLabelReport:
     """Scores of logits; all are fractions from 0 to 1.
@@ -131,15 +132,15 @@ def multi_label_intervals(
     longest = max(len(positives_TS) for positives_TS, _ in columns)
     size = max(1, _CHUNK_VALUES // longest)
 
-    def precision_R(times_RS: np.ndarray) -> np.ndarray:
+    def mean_precision(times_RS: np.ndarray) -> np.ndarray:
         chunks = [times_RS[i : i + size] for i in range(0, len(times_RS), size)]
-        found = [[_average_precision_R(chunk, *c) for c in columns] for chunk in chunks]
+        found = [[_resampled_precision(chunk, *c) for c in columns] for chunk in chunks]
         return np.nanmean(np.concatenate(found, axis=1), axis=0)
 
-    def accuracy_R(sums_RM: np.ndarray) -> np.ndarray:
+    def hit_rate(sums_RM: np.ndarray) -> np.ndarray:
         return sums_RM[:, 0] / sums_RM[:, 1]
 
-    def macro_f1_R(sums_RM: np.ndarray) -> np.ndarray:
+    def macro_f1(sums_RM: np.ndarray) -> np.ndarray:
         right, predicted, support = np.moveaxis(sums_RM[:, 2:].reshape(-1, 3, num_classes), 1, 0)
         occurs_RK = support > 0
         f1_RK = _ratio(2 * right, predicted + support) * occurs_RK
@@ -147,9 +148,9 @@ def multi_label_intervals(
 
     # How often each person is drawn are the sums of one row per person of the unit matrix.
     wanted = {
-        "mean_average_precision": (np.eye(num_people), precision_R),
-        "accuracy": (sums_SM, accuracy_R),
-        "macro_f1": (sums_SM, macro_f1_R),
+        "mean_average_precision": (np.eye(num_people), mean_precision),
+        "accuracy": (sums_SM, hit_rate),
+        "macro_f1": (sums_SM, macro_f1),
     }
     return {
         name: bootstrap_interval(
@@ -190,7 +191,7 @@ def _by_threshold(
     thresholds = np.unique(scores_N[is_class_N])
     place_N = np.searchsorted(thresholds, scores_N, side="right") - 1
 
-    def counts_TS(chosen_N: np.ndarray) -> np.ndarray:
+    def counted(chosen_N: np.ndarray) -> np.ndarray:
         cell = place_N[chosen_N] * num_people + person_N[chosen_N]
         return (
             np.bincount(cell, minlength=len(thresholds) * num_people)
@@ -198,10 +199,10 @@ def _by_threshold(
             .astype(float)
         )
 
-    return counts_TS(is_class_N), counts_TS(place_N >= 0)[::-1].cumsum(0)[::-1]
+    return counted(is_class_N), counted(place_N >= 0)[::-1].cumsum(0)[::-1]
 
 
-def _average_precision_R(
+def _resampled_precision(
     times_RS: np.ndarray, positives_TS: np.ndarray, above_TS: np.ndarray
 ) -> np.ndarray:
     """Average precision where each person counts several times; NaN without positives."""

@@ -21,7 +21,7 @@ from otolith.tasks._model import Model
 from otolith.tasks._multi_label import summarise_multi_label
 from otolith.tasks._people import EVERYONE, seen_people, trained_recordings
 from otolith.tasks._result import Predictions, Result, summarise
-from otolith.tasks._run_windows import windows_of_run
+from otolith.tasks._run_windows import about_length, windows_of_run
 from otolith.tasks._windows import about_origin, relatives_of
 from otolith.windows.dataset import WindowDataset
 from otolith.windows.needed import needed_target
@@ -76,6 +76,7 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
     is_multi = "multi_label" in spec.targets and "label" not in spec.targets
     target: Target = "multi_label" if is_multi else "label"
     spec = replace(spec, keep_unlabelled=False, targets=(target,))
+    warnings = (*warnings, *about_length(model, spec))
     windows = WindowDataset([chosen], spec, labels=model.labels)
     logits_NK, targets = _logits(model, windows, settings.batch_size, target)
     subjects_N = np.array([s.partition("/")[2] for s in windows.table.subjects], object)

@@ -95,7 +95,11 @@ class Several(ToyClassifier):
 
 def test_windows_with_several_classes_give_mean_average_precision(part):
     spec = WindowSpec(
-        window_s=8.0, separate=True, label_rule="none", min_label_share=0.2, targets=("multi_label",)
+        window_s=8.0,
+        separate=True,
+        label_rule="none",
+        min_label_share=0.2,
+        targets=("multi_label",),
     )
     several = Model("toy", Several(ToyConfig()).eval(), {}, system_name="toy")
     found = evaluate(several, part, Config(windows=spec, split="all"))
@@ -108,7 +112,7 @@ def test_windows_with_several_classes_give_mean_average_precision(part):
     low, high = found.ci95["mean_average_precision"]
     assert low <= found.extra["mean_average_precision"] <= high
     assert set(found.ci95) == {"accuracy", "macro_f1", "mean_average_precision"}
-    assert 0 < found.extra["binary_cross_entropy"]
+    assert found.extra["binary_cross_entropy"] > 0
     shown = f"3 of 3 classes that occur, {found.extra['mean_average_precision']:.3f} ["
     assert shown in found.protocol
     assert [len(row) for row in found.confusion] == [3, 3, 3]

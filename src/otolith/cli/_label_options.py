@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from otolith.tasks._windows import Labelled
     from otolith.tasks.label import Config
 
-File = Annotated[Path, typer.Argument(help="CSV, TSV or Parquet file, or a folder of them.")]
+File = Annotated[
+    Path,
+    typer.Argument(
+        help="CSV, TSV or Parquet file, a video with the camera's telemetry (GoPro MP4), or a folder "
+        "of them."
+    ),
+]
 ModelName = Annotated[
     str,
     typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from otolith.cli._show import facts, results, say
 
 app = typer.Typer(no_args_is_help=True, help="Convert, inspect and calibrate weights.")
 _MAX_ITEMS = 16
+_MAX_KEYS = 4
 
 
 @app.command("convert")
@@ -56,8 +58,8 @@ def convert(
                 "system": name,
                 "loaded": len(report.loaded),
                 "renamed": len(report.renamed),
-                "missing": ", ".join(report.missing) or "none",
-                "unexpected": ", ".join(report.unexpected) or "none",
+                "missing": _few(report.missing),
+                "unexpected": _few(report.unexpected),
                 "ignored": len(report.ignored),
             }
         )
@@ -191,6 +193,13 @@ def _refuse(condition: object, fact: str) -> None:
 
     if condition:
         raise ConfigError(fact, "Leave the option out, or give another value.")
+
+
+def _few(keys: Sequence[str]) -> str:
+    """All of a few keys, or the number of many and the first of them."""
+    if len(keys) <= _MAX_KEYS:
+        return ", ".join(keys) or "none"
+    return f"{len(keys)}: {', '.join(keys[:_MAX_KEYS])}, ..."
 
 
 def _shortened(value: Any) -> Any:

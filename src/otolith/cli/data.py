@@ -13,7 +13,7 @@ from otolith.cli._show import errors, facts, results, say, table
 
 if TYPE_CHECKING:
     from otolith.datasets._part import DatasetPart
-    from otolith.recordings.recording import Recording
+    from otolith.recordings.recording import Recording, Stream
     from otolith.recordings.store import DataFolder
 
 app = typer.Typer(no_args_is_help=True, help="Recordings and data sets.")
@@ -157,13 +157,24 @@ def show(
             "recording": chosen.id,
             "subject": chosen.subject or "unknown",
             "length": f"{chosen.duration_s:.1f} s",
-            "streams": ", ".join(
-                f"{s.name} ({len(s.channels)} channels, {s.rate_hz:g} Hz)"
-                for s in chosen.imus.values()
-            ),
+            "streams": ", ".join(f"{s.name} ({_described(s)})" for s in chosen.streams.values()),
         }
     )
     results(picture)
+
+
+def _described(stream: Stream) -> str:
+    """What a stream holds, and how often."""
+    from otolith.recordings.recording import FeatureStream, ImuStream, VideoStream
+
+    match stream:
+        case ImuStream():
+            return f"{len(stream.channels)} channels, {stream.rate_hz:g} Hz"
+        case VideoStream():
+            return f"video {stream.width_px} x {stream.height_px}, {stream.fps:g} frames per second"
+        case FeatureStream():
+            return f"{stream.values_ND.shape[1]} features every {stream.stride_s:g} s"
+    return f"{stream.duration_s:.1f} s"
 
 
 def _choose(source: str, recording: str, rate_hz: float | None) -> Recording:

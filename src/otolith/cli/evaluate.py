@@ -92,6 +92,7 @@ def _evaluate_all(
     from otolith.core.errors import ConfigError, suggest
     from otolith.tasks import TASKS
     from otolith.tasks._model import load_model
+    from otolith.tasks._windows import EvaluationWindows
 
     module = TASKS.get(task)
     if not hasattr(module, "evaluate"):
@@ -104,14 +105,29 @@ def _evaluate_all(
         )
     if extra := sorted(set(settings) - fields):
         raise ConfigError(f"{task} has no setting {extra[0]}.", suggest(extra[0], fields, limit=30))
-    parse(module.Config, settings, source=f"The settings of {task}")
+    checked = parse(module.Config, settings, source=f"The settings of {task}")
     loaded = [load_model(name) for name in models]
+    if isinstance(getattr(checked, "windows", None), EvaluationWindows):
+        settings = _with_joint_windows(settings, loaded)
     found = []
     for name in data:
         part = api.load_dataset(name)
         own = _same_people(settings, loaded, part) if "folds" in fields else settings
         found += [api.evaluate(task, ready, part, own) for ready in loaded]
     return found
+
+
+def _with_joint_windows(settings: dict[str, Any], models: list[Model]) -> dict[str, Any]:
+    """Settings whose windows are those of models that read several streams at once."""
+    from otolith.tasks._run_windows import common_joint_windows, described, with_usual
+
+    given = settings.get("windows") or {}
+    usual = common_joint_windows(models)
+    if not usual or not set(usual) - set(given):
+        return settings
+    for note in described(usual, given):
+        errors.print(f"Note: {note}", markup=False)
+    return {**settings, "windows": with_usual(given, usual)}
 
 
 def _same_people(

@@ -34,7 +34,10 @@ def run(
     gravity: option.Gravity = "",
     placement: option.Placement = "",
 ) -> None:
-    """Name the activities of a recording: segments as CSV, and a page with the timeline."""
+    """Name the activities of a recording: segments as CSV, and a page with the timeline.
+
+    Of a video the motion that the camera measured is read (GoPro telemetry), not the pictures.
+    """
     facts = {
         "unit_acc": unit_acc,
         "unit_gyro": unit_gyro,

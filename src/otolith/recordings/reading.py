@@ -110,9 +110,9 @@ class FileSummary:
     Args:
         file: File name.
         recordings: Number of recordings.
-        streams: Stream names.
+        streams: Names of all streams, those of motion first.
         duration_s: Total length of the recordings in s.
-        rates_hz: Distinct rates in Hz.
+        rates_hz: Distinct rates of motion in Hz.
         unit_acc: Unit of acceleration in the file.
         unit_gyro: Unit of angular rate in the file; empty without gyroscope.
         gravity: "included", "removed" or "unknown".
@@ -144,6 +144,7 @@ def summarize_files(recordings: Sequence[Recording]) -> list[FileSummary]:
 
 def _summary(file: str, group: list[Recording]) -> FileSummary:
     streams = [s for r in group for s in r.imus.values()]
+    every = [name for r in group for name in r.streams]
     found = {f for r in group for f in r.findings}
 
     def joined(key: str) -> str:
@@ -152,7 +153,7 @@ def _summary(file: str, group: list[Recording]) -> FileSummary:
     return FileSummary(
         file=file,
         recordings=len(group),
-        streams=tuple(dict.fromkeys(s.name for s in streams)),
+        streams=tuple(dict.fromkeys([*(s.name for s in streams), *every])),
         duration_s=sum(r.duration_s for r in group),
         rates_hz=tuple(sorted({s.rate_hz for s in streams})),
         unit_acc=joined("source_unit_acc"),

@@ -23,6 +23,7 @@ from otolith.tasks._people import (
     training_datasets,
     used_labels,
 )
+from otolith.tasks._run_windows import about_length
 from otolith.windows.dataset import WindowDataset
 from otolith.windows.table import WindowSpec
 
@@ -93,6 +94,22 @@ class Labelled:
     never_test: tuple[str, ...] = ()
 
 
+def window_spec(settings: EvaluationWindows) -> WindowSpec:
+    """Return how windows of an evaluation are cut: labelled by the label of most of a window."""
+    return WindowSpec(
+        window_s=settings.window_s,
+        stride_s=settings.stride_s,
+        whole=settings.whole,
+        streams=settings.streams,
+        separate=not settings.joint,
+        channels=settings.channels,
+        video_fps=settings.video_fps,
+        video_size_px=settings.video_size_px,
+        label_rule="majority",
+        min_label_share=settings.min_label_share,
+    )
+
+
 def labelled_windows(part: DatasetPart, settings: EvaluationWindows) -> Labelled:
     """Cut a data set into labelled windows.
 
@@ -118,18 +135,7 @@ def labelled_windows(part: DatasetPart, settings: EvaluationWindows) -> Labelled
             f"{len(names)} labels are given for {part.name}, {len(set(names))} of them different.",
             "Name two or more different labels.",
         )
-    spec = WindowSpec(
-        window_s=settings.window_s,
-        stride_s=settings.stride_s,
-        whole=settings.whole,
-        streams=settings.streams,
-        separate=not settings.joint,
-        channels=settings.channels,
-        video_fps=settings.video_fps,
-        video_size_px=settings.video_size_px,
-        label_rule="majority",
-        min_label_share=settings.min_label_share,
-    )
+    spec = window_spec(settings)
     windows = WindowDataset([part], spec, labels=names)
     labels = tuple(names[i] for i in np.unique(windows.table.label))
     if missing := [name for name in settings.labels if name not in labels]:
@@ -206,6 +212,7 @@ def choose_folds(
         *_about_seen(model, part, seen, tested),
         *_about_classes(data, chosen),
         *about_origin(model, part),
+        *about_length(model, data.windows.spec),
     )
     return chosen, described, warnings
 

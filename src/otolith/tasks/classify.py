@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -18,12 +18,14 @@ from otolith.datasets import make_dataset
 from otolith.datasets._part import DatasetPart
 from otolith.metrics.multi_class import report_logits
 from otolith.tasks._model import Model
+from otolith.tasks._multi_label import summarise_multi_label
 from otolith.tasks._people import EVERYONE, seen_people, trained_recordings
 from otolith.tasks._result import Predictions, Result, summarise
-from otolith.tasks._run_windows import windows_of_run
+from otolith.tasks._run_windows import about_length, windows_of_run
 from otolith.tasks._windows import about_origin, relatives_of
 from otolith.windows.dataset import WindowDataset
-from otolith.windows.spec import WindowSpec
+from otolith.windows.needed import needed_target
+from otolith.windows.spec import Target, WindowSpec
 
 
 @config
@@ -46,6 +48,9 @@ class Config:
 def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
     """Test a classifier as it is; nothing is learned.
 
+    Where the windows' targets are `multi_label` alone, a window may belong to several classes; see
+    `otolith.tasks._multi_label` for what the numbers mean then.
+
     Args:
         model: A model that knows classes, such as a run of `himu_mae_classifier`.
         part: Labelled data set.
@@ -67,15 +72,37 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
         )
     chosen, is_by_person = _choose(part, settings)
     warnings = (*about_origin(model, chosen), *_guard(model, chosen, is_by_person=is_by_person))
-    spec = replace(
-        settings.windows or windows_of_run(model), keep_unlabelled=False, targets=("label",)
-    )
+    spec = settings.windows or windows_of_run(model)
+    is_multi = "multi_label" in spec.targets and "label" not in spec.targets
+    target: Target = "multi_label" if is_multi else "label"
+    spec = replace(spec, keep_unlabelled=False, targets=(target,))
+    warnings = (*warnings, *about_length(model, spec))
     windows = WindowDataset([chosen], spec, labels=model.labels)
-    truth_N = windows.table.label
-    logits_NK = _logits(model, windows, settings.batch_size)
+    logits_NK, targets = _logits(model, windows, settings.batch_size, target)
+    subjects_N = np.array([s.partition("/")[2] for s in windows.table.subjects], object)
+    about = {
+        "labels": model.labels,
+        "model": model.name,
+        "data": part.name,
+        "settings": settings,
+        "warnings": warnings,
+    }
+    where = _where(settings)
+    if is_multi:
+        return summarise_multi_label(logits_NK, targets > 0, subjects_N, protocol=where, **about)
+    return _summarise(logits_NK, targets, subjects_N, where, about)
+
+
+def _summarise(
+    logits_NK: np.ndarray,
+    truth_N: np.ndarray,
+    subjects_N: np.ndarray,
+    where: str,
+    about: dict[str, Any],
+) -> Result:
+    """The result where every window has one class."""
     report = report_logits(logits_NK, truth_N)
     log_p_NK = logits_NK - np.logaddexp.reduce(logits_NK, axis=1, keepdims=True)
-    subjects_N = np.array([s.partition("/")[2] for s in windows.table.subjects], object)
     return summarise(
         Predictions(
             truth_N=truth_N,
@@ -85,14 +112,10 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
             window_N=np.arange(len(truth_N)),
             scores_NK=np.exp(log_p_NK),
         ),
-        labels=model.labels,
         task="classify",
-        model=model.name,
-        data=part.name,
-        protocol=_protocol(settings, report.top5, report.mean_average_precision),
+        protocol=f"{where}; top-5 {report.top5:.3f}, mean average precision "
+        f"{report.mean_average_precision:.3f}",
         counts={"subjects": len(set(subjects_N)), "windows": len(truth_N)},
-        settings=settings,
-        warnings=warnings,
         extra={
             "top1": report.top1,
             "top5": report.top5,
@@ -100,6 +123,7 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
             "mean_roc_auc": _finite(report.mean_roc_auc),
             "cross_entropy": float(-log_p_NK[np.arange(len(truth_N)), truth_N].mean()),
         },
+        **about,
     )
 
 
@@ -148,24 +172,27 @@ def _people(part: DatasetPart) -> list[str]:
     return [person or "" for name, person in rows if name in own]
 
 
-def _logits(model: Model, windows: WindowDataset, batch_size: int) -> np.ndarray:
-    """Logits of every window, float64 [N, K]."""
-    parts = []
+def _logits(
+    model: Model, windows: WindowDataset, batch_size: int, target: Target
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of every window, float64 [N, K], and its target [N] or [N, K]."""
+    logits, targets = [], []
     model.system.eval()
     with torch.inference_mode(), progress(len(windows), f"{model.name}: classifying") as bar:
         for start in range(0, len(windows), batch_size):
             ids = np.arange(start, min(start + batch_size, len(windows)))
-            logits_BK = model.system.classify(windows.batch(ids, epoch=0))
-            parts.append(logits_BK.double().cpu().numpy())
+            batch = windows.batch(ids, epoch=0)
+            logits.append(model.system.classify(batch).double().cpu().numpy())
+            targets.append(needed_target(batch, target).cpu().numpy())
             bar.advance(len(ids))
-    return np.concatenate(parts)
+    return np.concatenate(logits), np.concatenate(targets)
 
 
-def _protocol(settings: Config, top5: float, mean_ap: float) -> str:
+def _where(settings: Config) -> str:
     where = "everything given" if settings.split == "all" else f"the part {settings.split}"
     if settings.division:
         where += f" of {settings.division}"
-    return f"the model's own classes on {where}; top-5 {top5:.3f}, mean average precision {mean_ap:.3f}"
+    return f"the model's own classes on {where}"
 
 
 def _finite(value: float) -> float | None:

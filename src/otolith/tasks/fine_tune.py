@@ -152,6 +152,7 @@ def _keep(
         "seed": seed,
         "is_pretrain": False,
         "window_s": settings.windows.window_s,
+        "window": to_plain(data.windows.spec),
         "settings": to_plain(settings),
         "init_from": str(model.path or model.name),
         "init_provenance": model.provenance,

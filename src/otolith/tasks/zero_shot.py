@@ -12,6 +12,7 @@ from otolith.datasets._part import DatasetPart
 from otolith.tasks._model import Model
 from otolith.tasks._people import refuse_if_seen
 from otolith.tasks._result import Predictions, Result, summarise
+from otolith.tasks._run_windows import about_length
 from otolith.tasks._windows import (
     EvaluationWindows,
     about_origin,
@@ -53,6 +54,7 @@ def evaluate(model: Model, part: DatasetPart, settings: Config) -> Result:
     model.require_text()
     warnings = guard_zero_shot(model, part)
     data = labelled_windows(part, settings.windows)
+    warnings = (*warnings, *about_length(model, data.windows.spec))
     names = data.labels if not settings.open_set else settings.candidates or all_words()
     words = [settings.texts.get(name, name) for name in names]
     scores = model.score_windows(data.windows, words)

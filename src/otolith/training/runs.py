@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from otolith.core.config import dump_yaml, parse, read_yaml
+from otolith.core.config import dump_yaml, parse, read_yaml, to_plain
 from otolith.core.errors import CheckpointError, TrainingError
 from otolith.core.files import read_json, write_json, write_text
 from otolith.systems import KeyReport, System
@@ -181,6 +181,7 @@ def _run(
             "init_from": recipe.init_from,
             "init_provenance": ancestors,
             "data": facts,
+            "window": to_plain(recipe.data.window),
             "version": _version(),
         },
         callbacks=callbacks,

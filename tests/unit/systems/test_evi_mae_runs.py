@@ -1,10 +1,15 @@
 """From a pretraining run to a fine-tuned model, on tiny releases in the official layouts."""
 
+import json
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
 from tests.fixtures.official_layouts import write_synthetic
-from tests.support.command_line import otolith
+from tests.support.command_line import otolith, refused
 
 from otolith.datasets import prepare
 from otolith.recipes import load_recipe
@@ -43,6 +48,45 @@ def test_fine_tuning_starts_from_pretraining(home, tmp_path):
     measured = [m.encoder.imu.statistics_3 for m in (pretrained, tuned)]
     assert measured[0][0] > 0
     assert torch.equal(*measured)
+    ran = otolith(
+        "evaluate", "classify", "--model", tmp_path / "second", "--data", "cmu_mmac",
+        "--json", tmp_path / "classify.json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "mean average precision over the" in ran.out
+    (result,) = json.loads((tmp_path / "classify.json").read_text("utf-8"))["results"]
+    assert 0 < result["extra"]["mean_average_precision"] <= 1
+    assert "mean_average_precision" in result["ci95"]
+    assert len(result["labels"]) == 32
+
+
+def test_motion_and_video_are_embedded_as_they_were_trained_on(home, tmp_path):
+    recipe, _ = load_recipe("evi_mae/pretrain_debug", ["training.epochs=1"])
+    runs.train(recipe, name="run", folder=tmp_path / "run")
+    saved = tmp_path / "alone"
+    shutil.copytree((tmp_path / "run" / "checkpoints" / "best").resolve(), saved)
+    out = tmp_path / "e.parquet"
+    ran = otolith("embed", "revalexo", "--model", saved, "--out", out)
+    assert ran.code == 0, ran.err
+    assert "2 s; channels acc_*; streams left_foot" in ran.err
+    found = pq.read_table(out)
+    assert found["end_s"][0].as_py() - found["start_s"][0].as_py() == pytest.approx(2.0)
+    assert len([c for c in found.column_names if c.startswith("e") and c[1:].isdigit()]) > 8
+    ran = otolith(
+        "embed", "revalexo", "--model", saved, "--out", out,
+        "--joint", "--video-fps", "9", "--video-size", "40x50", "--window-seconds", "3",
+        "--streams", "left_foot,right_foot,left_upper_leg,right_upper_leg,camera",
+        "--channels", "acc_*",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "cut as in the training" not in ran.err
+    assert "3 s long, but alone learned from windows of 2 s" in ran.err
+    again = pq.read_table(out)
+    assert not np.allclose(again["e0"][0].as_py(), found["e0"][0].as_py())
+    assert (
+        "no height and width"
+        in refused("embed", "revalexo", "--model", saved, "--video-size", "40")[0]
+    )
 
 
 @pytest.mark.parametrize("size", ["pretrain_revalexo"])
@@ -62,17 +106,14 @@ def test_a_probe_reads_motion_and_video_together(home, tmp_path):
     few = "data.datasets=[{name: revalexo, subjects: [Subject01, Subject02, Subject03]}]"
     recipe, _ = load_recipe("evi_mae/pretrain_debug", ["training.epochs=1", few])
     runs.train(recipe, name="run", folder=tmp_path / "run")
-    settings = [
-        "windows.joint=true", "windows.video_fps=8.0", "windows.video_size_px=[36,48]",
-        "windows.channels=['acc_*']",
-        "windows.streams=[left_foot,right_foot,left_upper_leg,right_upper_leg,camera]",
-    ]  # fmt: skip
     ran = otolith(
         "evaluate", "probe", "--model", tmp_path / "run", "--data", "revalexo", "--folds", "2",
-        "--window-seconds", "2.0", "--json", tmp_path / "probe.json",
-        *(word for text in settings for word in ("--setting", text)),
+        "--json", tmp_path / "probe.json", "--setting", "windows.video_fps=9.0",
     )  # fmt: skip
     assert ran.code == 0, ran.err
+    assert "2 s; channels acc_*; streams left_foot" in ran.err
     result = (tmp_path / "probe.json").read_text("utf-8")
     assert "macro" in result
     assert '"joint": true' in result
+    assert '"video_fps": 9.0' in result
+    assert '"window_s": 2.0' in result

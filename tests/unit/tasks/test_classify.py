@@ -84,3 +84,57 @@ def test_the_run_says_how_windows_were_cut(part, tmp_path):
     (tmp_path / "config.yaml").write_text("data: {window: {window_s: 10.0, separate: true}}\n")
     ready = Model("toy", model().system, {}, tmp_path / "checkpoints" / "best", "toy")
     assert evaluate(ready, part, Config()).counts["test_windows"] == 6
+
+
+class Several(ToyClassifier):
+    """Says every class whose bout fills much of the window, from the truth of a test."""
+
+    def classify(self, batch):
+        return super().classify(batch) + 0.5
+
+
+def test_windows_with_several_classes_give_mean_average_precision(part):
+    spec = WindowSpec(
+        window_s=8.0,
+        separate=True,
+        label_rule="none",
+        min_label_share=0.2,
+        targets=("multi_label",),
+    )
+    several = Model("toy", Several(ToyConfig()).eval(), {}, system_name="toy")
+    found = evaluate(several, part, Config(windows=spec, split="all"))
+    # 60 s per person in windows of 8 s; the third and the sixth hold two classes of 20 s each
+    assert found.counts["test_windows"] == 21
+    assert found.counts["windows_without_class"] == 0
+    assert sum(row["support"] for row in found.per_class) == 3 * 8
+    assert found.accuracy == found.extra["top1"] > 0.9
+    assert found.extra["mean_average_precision"] > 0.9
+    low, high = found.ci95["mean_average_precision"]
+    assert low <= found.extra["mean_average_precision"] <= high
+    assert set(found.ci95) == {"accuracy", "macro_f1", "mean_average_precision"}
+    assert found.extra["binary_cross_entropy"] > 0
+    shown = f"3 of 3 classes that occur, {found.extra['mean_average_precision']:.3f} ["
+    assert shown in found.protocol
+    assert [len(row) for row in found.confusion] == [3, 3, 3]
+    one = evaluate(several, part, Config(windows=spec))
+    assert one.counts["test_subjects"] == 1
+    assert one.ci95["mean_average_precision"] is None
+    with pytest.raises(LeakageError):
+        evaluate(
+            Model("toy", several.system, trained("r2", people=["p2"]), system_name="toy"),
+            part,
+            Config(windows=spec),
+        )
+
+
+def test_windows_without_any_class_are_counted_or_refused(tmp_path):
+    many = make_part(tmp_path, {"p0": ("walking", "sitting"), "p1": ("running", "lying")}, name="m")
+    spec = WindowSpec(window_s=5.0, separate=True, label_rule="none", targets=("multi_label",))
+    found = evaluate(model(), many, Config(windows=spec, split="all"))
+    assert found.counts["windows_without_class"] == 8
+    assert found.counts["windows"] == 8
+    assert "2 of 3 classes" in found.protocol
+    none = make_part(tmp_path, {"p0": ("sitting", "lying")}, name="n")
+    with pytest.raises(DataError, match="None of the 8 windows") as caught:
+        evaluate(model(), none, Config(windows=spec, split="all"))
+    assert "standing" in caught.value.remedy

@@ -54,7 +54,7 @@ def summarise_multi_label(
     known_N = is_class_NK.any(1)
     if not known_N.any():
         raise DataError(
-            f'None of the {len(known_N)} windows of "{data}" has a class that the model knows.',
+            f'None of the {len(logits_NK)} windows of "{data}" has a class that the model knows.',
             f"Its classes are {', '.join(labels[:8])}{', ...' if len(labels) > 8 else ''}.",
         )
     logits_NK, is_class_NK, subjects_N = (x[known_N] for x in (logits_NK, is_class_NK, subjects_N))

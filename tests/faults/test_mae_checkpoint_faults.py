@@ -151,7 +151,7 @@ def test_weights_of_another_system_are_refused(official, tmp_path, source, syste
         ("himu_mae", (*SETTINGS["himu_mae"], "spectrogram=abc"), "spectrogram"),
         ("himu_mae", (*SETTINGS["himu_mae"], "spectrogram.sampling_rate=0"), "sampling_rate"),
         ("himu_mae", (*SETTINGS["himu_mae"], "mean=[1, 2]", "std=[1, 2]"), "2 values for 3"),
-        ("evi_mae", (), "imu.encoder_num_heads=N"),
+        ("evi_mae", (), "video.encoder_num_heads=N"),
         ("evi_mae", (*SETTINGS["evi_mae"], "imu.mask_mode=all"), "mask_mode"),
         ("evi_mae", (*SETTINGS["evi_mae"], "dataset_std=0"), "dataset_std"),
         ("evi_mae", (*SETTINGS["evi_mae"], "video.pretrain_modality=audio"), "pretrain_modality"),

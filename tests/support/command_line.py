@@ -37,10 +37,11 @@ def otolith(*arguments) -> Ran:
 
 
 def refused(*arguments) -> list[str]:
-    """Run a command that must be refused; return the lines of its message."""
+    """Run a command that must be refused; return the lines of its message, without notes before it."""
     ran = otolith(*arguments)
     assert ran.code == 2, ran
-    lines = ran.err.strip().splitlines()
+    said = ran.err.strip().splitlines()
+    lines = said[next((i for i, line in enumerate(said) if not line.startswith("Note: ")), 0) :]
     assert lines[0].startswith("Error: "), ran.err
     assert "Traceback" not in ran.err
     assert lines[-1].endswith((".", "?")), "the remedy is a sentence"

@@ -22,6 +22,7 @@ IMU_KINDS = {
 }
 
 _EMBEDDINGS = {"imu": "patch_embed_a.proj.weight", "video": "patch_embed_video.proj.weight"}
+_PARTS = {"imu": ("patch_embed_a.", "blocks_a."), "video": ("patch_embed_video.", "blocks_video.")}
 _WIDTHS = {"both": "norm.weight", "imu": "norm_a.weight", "video": "norm_video.weight"}
 
 Count = Annotated[int, Field(gt=0)]
@@ -103,7 +104,7 @@ def modalities_of(
         CheckpointError: The settings name a part that the weights lack.
     """
     given = _authors(settings)[2].pretrain_modality
-    parts = [name for name, key in _EMBEDDINGS.items() if key in state]
+    parts = [name for name, keys in _PARTS.items() if any(key.startswith(keys) for key in state)]
     if len(parts) != 1:
         return (given or "both") if is_pretraining else "both"
     if is_pretraining and given not in (None, parts[0]):

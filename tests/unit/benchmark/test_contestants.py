@@ -30,7 +30,13 @@ def fitted_of(part, model, learning=QUICK, seed=0):
 
 
 def test_the_folder_is_the_registry():
-    assert CONTESTANTS.names() == ["motion_net", "scratch", "statistics_lr", "statistics_rf"]
+    assert CONTESTANTS.names() == [
+        "evi_mae",
+        "motion_net",
+        "scratch",
+        "statistics_lr",
+        "statistics_rf",
+    ]
     assert all(CONTESTANTS.describe(name).endswith(".") for name in CONTESTANTS.names())
 
 

@@ -22,7 +22,7 @@ from otolith.systems.himu_mae import Config, Reconstruction, System
 
 SMALL = (
     "system.encoder.processor.num_channels=3", "data.window.channels=['acc_*']",
-    "data.window.stride_s=4", "training.epochs=2", "training.plots_every_epochs=1",
+    "system.encoder.processor.lowest_rate_hz=10", "data.window.stride_s=4", "training.epochs=2", "training.plots_every_epochs=1",
 )  # fmt: skip
 
 
